@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Descriptors: whole reads and writes, flags, passing them between processes.
+ * Every descriptor that this project makes is close-on-exec from birth.
+ */
+#ifndef BASE_FD_H
+#define BASE_FD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "base/str.h"
+
+/** Write all of `len` bytes; EINTR is retried, EAGAIN is an error. Returns 0 or negative errno. */
+int fd_write_all(int fd, const void *data, size_t len);
+/** Set or clear O_NONBLOCK. Returns 0 or negative errno. */
+int fd_set_nonblock(int fd, bool on);
+/** Set or clear FD_CLOEXEC. Returns 0 or negative errno. */
+int fd_set_cloexec(int fd, bool on);
+/**
+ * Read a whole file into `out` (its `max` bounds it). Returns 0, -EFBIG over the bound, or another negative errno.
+ * For small regular files and /proc; a FIFO or device would block, so it is refused with -EINVAL.
+ */
+int fd_read_file(const char *path, struct strbuf *out);
+/**
+ * Replace `path` atomically: write to a temporary file beside it, fsync, rename, fsync the directory.
+ * Returns 0 or negative errno with `err` filled; the old file is then intact.
+ */
+int fd_write_file_atomic(const char *path, const void *data, size_t len, mode_t mode, struct error *err);
+
+/**
+ * Send one datagram with an optional descriptor (`passed_fd` >= 0) on a unix socket (SOCK_SEQPACKET), without
+ * SIGPIPE. Returns 0 or negative errno (-EAGAIN on a full non-blocking socket). The descriptor stays the caller's.
+ */
+int fd_send_message(int sock, const void *data, size_t len, int passed_fd);
+/**
+ * Receive one datagram of at most `size` bytes and at most one descriptor (close-on-exec; *out_fd = -1 if none came).
+ * Returns the length, 0 at end of file, or negative errno. -EMSGSIZE: it did not fit; descriptors were closed.
+ */
+ssize_t fd_receive_message(int sock, void *data, size_t size, int *out_fd);
+
+#endif

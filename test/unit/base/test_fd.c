@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../testing.h"
+
+static void test_atomic_write_then_read(void **state)
+{
+	char dir[] = "/tmp/test_fd.XXXXXX";
+	char path[64];
+	struct strbuf b = STRBUF(100);
+	struct stat st;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	(void)snprintf(path, sizeof(path), "%s/file", dir);
+	assert_int_equal(fd_write_file_atomic(path, "old", 3, 0600, NULL), 0);
+	assert_int_equal(fd_write_file_atomic(path, "newer", 5, 0640, NULL), 0);
+	assert_int_equal(fd_read_file(path, &b), 0);
+	assert_string_equal(strbuf_str(&b), "newer");
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0640);
+	strbuf_fini(&b);
+
+	b = STRBUF(4);
+	assert_int_equal(fd_read_file(path, &b), -EFBIG);
+	strbuf_fini(&b);
+	b = STRBUF(5);
+	assert_int_equal(fd_read_file(path, &b), 0);
+	strbuf_fini(&b);
+	assert_int_equal(fd_read_file(dir, &b), -EISDIR);
+	(void)unlink(path);
+	assert_int_equal(rmdir(dir), 0); /* no temporary file was left behind */
+}
+
+static void test_atomic_write_reports_its_path(void **state)
+{
+	struct error err;
+
+	(void)state;
+	assert_int_equal(fd_write_file_atomic("/nonexistent/x", "a", 1, 0600, &err), -ENOENT);
+	assert_non_null(strstr(err.msg, "/nonexistent/x"));
+}
+
+static void test_descriptor_passes_and_extra_ones_are_closed(void **state)
+{
+	char data[8];
+	char byte;
+	int pair[2];
+	int pipes[2];
+	int got = -1;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+	assert_int_equal(fd_send_message(pair[0], "hi", 2, pipes[1]), 0);
+	assert_int_equal(fd_receive_message(pair[1], data, sizeof(data), &got), 2);
+	assert_true(got >= 0);
+	assert_true(fcntl(got, F_GETFD) & FD_CLOEXEC);
+	assert_int_equal(write(got, "x", 1), 1);
+	assert_int_equal(read(pipes[0], &byte, 1), 1);
+	assert_int_equal(fd_send_message(pair[0], "no descriptor", 13, -1), 0);
+	assert_int_equal(fd_receive_message(pair[1], data, sizeof(data), &got), -EMSGSIZE);
+	(void)close(pair[0]);
+	assert_int_equal(fd_receive_message(pair[1], data, sizeof(data), &got), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_atomic_write_then_read),
+		cmocka_unit_test(test_atomic_write_reports_its_path),
+		cmocka_unit_test(test_descriptor_passes_and_extra_ones_are_closed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
