@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The supervisor: the shell around the pure core. It owns the services of this server, feeds the core with what
+ * happens (spawned, exited, timer due, probe answered, somebody asked), and carries out the effects it answers with.
+ *
+ * Everything here runs in the loop's thread and never blocks. Requests return at once: they tell whether the wish was
+ * taken, not whether it was reached. Who wants to wait listens to events and asks supervisor_settled().
+ *
+ * Reading: supervisor_core() gives the core for all its read-only queries (state, reason, why, tree); what the core does
+ * not know (pids, wall-clock times, configs) comes from supervisor_info().
+ */
+#ifndef SUPERVISOR_SUPERVISOR_H
+#define SUPERVISOR_SUPERVISOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "base/list.h"
+#include "base/time.h"
+
+struct core;
+struct log_engine;
+struct loop;
+struct server_settings;
+struct service_config;
+struct supervisor;
+
+/* --- making one ------------------------------------------------------------------------------- */
+
+struct supervisor_options {
+	struct loop *loop;
+	struct log_engine *log;
+	int keeper_fd; /* the brain's end of the keeper's socket pair; owned by the supervisor afterwards */
+	const char *const *service_dirs; /* in order of loading; strings are copied */
+	const bool *service_dirs_system; /* true: everything in that directory gets class = system */
+	size_t service_dirs_n;
+	const struct server_settings *settings; /* borrowed for the supervisor's life */
+	/* Called when all services are gone after supervisor_shutdown(), or a critical one failed: end with `code`. */
+	void (*on_done)(int code, void *data);
+	void *data;
+};
+
+/**
+ * Take over from the keeper what an earlier server left (descriptors, state, definitions), or begin empty, then load the
+ * service directories and start what is to be started.
+ *
+ * Returns 0 and the supervisor, or negative errno with `err` filled: only for what makes running impossible (no memory, no
+ * keeper). Bad service files are reported by diag() and by supervisor_invalid_next(), and don't fail it.
+ */
+int supervisor_new(const struct supervisor_options *options, struct supervisor **out, struct error *err);
+/** Free everything; running services are left alone. NULL is fine. */
+void supervisor_free(struct supervisor *sup);
+
+/**
+ * A descriptor that an earlier server gave to the keeper under `key` (supervisor_keep_fd()), or -1. The caller owns it.
+ */
+int supervisor_take_kept_fd(struct supervisor *sup, const char *key);
+/** Let the keeper hold a copy of `fd` under `key`, so that the next server gets it. Returns 0 or negative errno. */
+int supervisor_keep_fd(struct supervisor *sup, const char *key, int fd);
+
+/* --- looking ---------------------------------------------------------------------------------- */
+
+/** What a service is doing, beside what the core knows. Pointers are valid until the next call that changes services. */
+struct supervisor_info {
+	const char *name;
+	const struct service_config *config;
+	const char *path;     /* its file, or NULL if it came by RPC and was not persisted */
+	pid_t pid;            /* 0: no process */
+	uint64_t run;         /* number of the current or last run, from 1; 0: never ran */
+	ts_ns started_at;     /* wall clock of the last spawn; 0: never */
+	ts_ns ended_at;       /* wall clock of the last end; 0: never */
+	usec_t uptime;        /* of the current run; 0 if there is none */
+	int exit_code;        /* of the last run that ended: 0..255, or -1 if a signal ended it or none has ended */
+	int exit_signal;      /* number, or 0 */
+	bool has_exited;      /* a run has ended: exit_code and exit_signal tell how */
+	const char *health;       /* "none", "unknown", "healthy", "unhealthy" */
+	const char *health_error; /* text of the last probe error, or "" */
+};
+
+const struct core *supervisor_core(const struct supervisor *sup);
+struct log_engine *supervisor_log(const struct supervisor *sup);
+/** Fill `out` for a service id of the core. Returns 0 or -ENOENT. */
+int supervisor_info(const struct supervisor *sup, uint32_t id, struct supervisor_info *out);
+/** Files that could not be loaded: call with *pos = 0, then again until it returns false. */
+bool supervisor_invalid_next(const struct supervisor *sup, size_t *pos, const char **out_path, const char **out_name,
+			     const char **out_message);
+/** When this server's services began to run (kept over restarts of the server), wall clock. */
+ts_ns supervisor_booted_at(const struct supervisor *sup);
+bool supervisor_is_shutting_down(const struct supervisor *sup);
+
+/* --- asking ----------------------------------------------------------------------------------- */
+
+/** Who asks, for causes and the audit line. */
+struct actor {
+	uid_t uid;
+	pid_t pid;
+	const char *via; /* "rpc", "signal", "config", … a constant string */
+};
+
+/*
+ * All of these return 0 when the wish was taken, or negative errno with `err` filled:
+ * -ENOENT no such service; -EALREADY it is so already (start of a running one, stop of a stopped one);
+ * -ESHUTDOWN the server is shutting down; -EINVAL the request makes no sense (a target has no process to signal);
+ * -EEXIST add of an existing name; -ELOOP the dependencies would form a cycle (the text names the chain); -ENOMEM.
+ */
+int supervisor_start(struct supervisor *sup, const char *name, bool tree, const struct actor *by, struct error *err);
+int supervisor_stop(struct supervisor *sup, const char *name, const struct actor *by, struct error *err);
+int supervisor_restart(struct supervisor *sup, const char *name, const struct actor *by, struct error *err);
+/** Send `signo` to the process group of the service (`leader_only`: to its main process alone). -ESRCH: it has no process. */
+int supervisor_kill(struct supervisor *sup, const char *name, int signo, bool leader_only, const struct actor *by,
+		    struct error *err);
+/** Add a definition; takes `config` over on success. `persist`: write it to the first service directory (atomically) too. */
+int supervisor_add(struct supervisor *sup, struct service_config *config, bool persist, const struct actor *by,
+		   struct error *err);
+/** Create or replace; a running service is stopped first and started again with the new definition. Takes `config` over on success. */
+int supervisor_set(struct supervisor *sup, struct service_config *config, bool persist, const struct actor *by,
+		   struct error *err);
+/** Stop it, forget it, and delete its file if it has one in a service directory. */
+int supervisor_remove(struct supervisor *sup, const char *name, const struct actor *by, struct error *err);
+/** What a reload did: counts and, for each service touched, one line. Fixed memory is not enough, so lines come by callback. */
+struct reload_result {
+	unsigned int added, changed, restarted, removed, unchanged, invalid;
+};
+enum reload_action { RELOAD_ADDED, RELOAD_CHANGED, RELOAD_RESTARTED, RELOAD_REMOVED, RELOAD_INVALID, RELOAD_ACTION_N };
+/** `text`: for RELOAD_INVALID the error with file:line:column, else the keys that changed. */
+typedef void (*reload_fn)(enum reload_action action, const char *name, const char *text, void *data);
+/** Read the directories again and apply what changed; `fn` may be NULL. */
+int supervisor_reload(struct supervisor *sup, const struct actor *by, struct reload_result *out, reload_fn fn, void *data,
+		      struct error *err);
+/** Stop all services in order, then call on_done(0). Asking again is harmless. */
+int supervisor_shutdown(struct supervisor *sup, const struct actor *by, struct error *err);
+
+/**
+ * True when nothing is under way for this service: it is where its last wish leads, or it rests in a state that only an
+ * event from outside can change (failed for good, blocked by a dependency that is itself at rest).
+ */
+bool supervisor_settled(const struct supervisor *sup, uint32_t id);
+
+/* --- events ----------------------------------------------------------------------------------- */
+
+enum supervisor_event_kind {
+	EVENT_STATE,   /* from -> to */
+	EVENT_HEALTH,  /* a probe's result changed */
+	EVENT_ADDED,
+	EVENT_REMOVED,
+	EVENT_RELOAD,
+	EVENT_SHUTDOWN,
+	EVENT_KIND_N
+};
+
+const char *supervisor_event_kind_name(enum supervisor_event_kind kind);
+
+struct supervisor_event {
+	uint64_t cursor; /* 1, 2, 3, … over the life of all servers under one keeper */
+	ts_ns at;
+	enum supervisor_event_kind kind;
+	char name[64];   /* the service, or "" */
+	char from[12], to[12];
+	char cause[160]; /* one sentence */
+};
+
+/** Events after `cursor` that are still kept (the last 1024): copies the oldest to `out`. Returns 1, or 0 if there is none.
+ *  *out_lost: events between `cursor` and it that are gone. */
+int supervisor_event_after(const struct supervisor *sup, uint64_t cursor, struct supervisor_event *out, uint64_t *out_lost);
+/** Cursor of the newest event; 0 if none happened yet. */
+uint64_t supervisor_event_last(const struct supervisor *sup);
+
+/** Told (from the loop, after the effects of an event are done) that there are new events. Embedded in the listener's object. */
+struct supervisor_listener {
+	struct list node;
+	void (*fn)(struct supervisor_listener *listener);
+};
+/** The callback may remove its own listener; it must not free other listeners. */
+void supervisor_listen(struct supervisor *sup, struct supervisor_listener *listener);
+void supervisor_unlisten(struct supervisor_listener *listener);
+
+#endif
