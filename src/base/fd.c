@@ -141,26 +141,30 @@ int fd_write_file_atomic(const char *path, const void *data, size_t len, mode_t 
 	return 0;
 }
 
-int fd_send_message(int sock, const void *data, size_t len, int passed_fd)
+union control {
+	struct cmsghdr align;
+	char bytes[CMSG_SPACE(FD_MESSAGE_MAX * sizeof(int))];
+};
+
+int fd_send_message(int sock, const void *data, size_t len, const int *fds, size_t n)
 {
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control;
+	union control control;
 	struct iovec iov = { .iov_base = (void *)(uintptr_t)data, .iov_len = len };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 
-	if (passed_fd >= 0) {
+	if (n > FD_MESSAGE_MAX)
+		return -EINVAL;
+	if (n > 0) {
 		struct cmsghdr *c;
 
 		memset(&control, 0, sizeof(control));
 		msg.msg_control = control.bytes;
-		msg.msg_controllen = sizeof(control.bytes);
+		msg.msg_controllen = CMSG_SPACE(n * sizeof(int));
 		c = CMSG_FIRSTHDR(&msg);
 		c->cmsg_level = SOL_SOCKET;
 		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &passed_fd, sizeof(int));
+		c->cmsg_len = CMSG_LEN(n * sizeof(int));
+		memcpy(CMSG_DATA(c), fds, n * sizeof(int));
 	}
 	while (sendmsg(sock, &msg, MSG_NOSIGNAL) < 0) {
 		if (errno != EINTR)
@@ -169,10 +173,9 @@ int fd_send_message(int sock, const void *data, size_t len, int passed_fd)
 	return 0;
 }
 
-/* Keeps the first descriptor of the message and closes any other. */
-static int take_descriptor(struct msghdr *msg)
+static void take_descriptors(struct msghdr *msg, int fds[FD_MESSAGE_MAX])
 {
-	int taken = -1;
+	size_t taken = 0;
 
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
 		size_t n;
@@ -184,21 +187,17 @@ static int take_descriptor(struct msghdr *msg)
 			int fd;
 
 			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
-			if (taken < 0)
-				taken = fd;
+			if (taken < FD_MESSAGE_MAX)
+				fds[taken++] = fd;
 			else
 				(void)close(fd);
 		}
 	}
-	return taken;
 }
 
-ssize_t fd_receive_message(int sock, void *data, size_t size, int *out_fd)
+ssize_t fd_receive_message(int sock, void *data, size_t size, int fds[FD_MESSAGE_MAX])
 {
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(4 * sizeof(int))];
-	} control;
+	union control control;
 	struct iovec iov = { .iov_base = data, .iov_len = size };
 	struct msghdr msg = {
 		.msg_iov = &iov,
@@ -207,19 +206,19 @@ ssize_t fd_receive_message(int sock, void *data, size_t size, int *out_fd)
 		.msg_controllen = sizeof(control.bytes),
 	};
 	ssize_t n;
-	int fd;
 
 	do {
 		n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;
-	fd = take_descriptor(&msg);
+	for (size_t i = 0; i < FD_MESSAGE_MAX; i++)
+		fds[i] = -1;
+	take_descriptors(&msg, fds);
 	if (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
-		if (fd >= 0)
-			(void)close(fd);
+		for (size_t i = 0; i < FD_MESSAGE_MAX; i++)
+			auto_close(&fds[i]);
 		return -EMSGSIZE;
 	}
-	*out_fd = fd;
 	return n;
 }

@@ -30,15 +30,19 @@ int fd_read_file(const char *path, struct strbuf *out);
  */
 int fd_write_file_atomic(const char *path, const void *data, size_t len, mode_t mode, struct error *err);
 
+/* Most descriptors in one message; the kernel's own limit is 253 (SCM_MAX_FD). */
+#define FD_MESSAGE_MAX 4
+
 /**
- * Send one datagram with an optional descriptor (`passed_fd` >= 0) on a unix socket (SOCK_SEQPACKET), without
- * SIGPIPE. Returns 0 or negative errno (-EAGAIN on a full non-blocking socket). The descriptor stays the caller's.
+ * Send one datagram with `n` (0..FD_MESSAGE_MAX) descriptors on a unix socket (SOCK_SEQPACKET), without SIGPIPE.
+ * Returns 0 or negative errno (-EAGAIN on a full non-blocking socket). The descriptors stay the caller's.
  */
-int fd_send_message(int sock, const void *data, size_t len, int passed_fd);
+int fd_send_message(int sock, const void *data, size_t len, const int *fds, size_t n);
 /**
- * Receive one datagram of at most `size` bytes and at most one descriptor (close-on-exec; *out_fd = -1 if none came).
- * Returns the length, 0 at end of file, or negative errno. -EMSGSIZE: it did not fit; descriptors were closed.
+ * Receive one datagram of at most `size` bytes and up to FD_MESSAGE_MAX descriptors (close-on-exec) into `fds`, unused
+ * places set to -1. Returns the length, 0 at end of file, or negative errno. -EMSGSIZE: it did not fit; all that came
+ * was closed.
  */
-ssize_t fd_receive_message(int sock, void *data, size_t size, int *out_fd);
+ssize_t fd_receive_message(int sock, void *data, size_t size, int fds[FD_MESSAGE_MAX]);
 
 #endif

@@ -50,27 +50,33 @@ static void test_atomic_write_reports_its_path(void **state)
 	assert_non_null(strstr(err.msg, "/nonexistent/x"));
 }
 
-static void test_descriptor_passes_and_extra_ones_are_closed(void **state)
+static void test_descriptors_pass_and_too_long_a_message_leaks_none(void **state)
 {
 	char data[8];
 	char byte;
 	int pair[2];
 	int pipes[2];
-	int got = -1;
+	int got[FD_MESSAGE_MAX];
+	int next;
 
 	(void)state;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
 	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
-	assert_int_equal(fd_send_message(pair[0], "hi", 2, pipes[1]), 0);
-	assert_int_equal(fd_receive_message(pair[1], data, sizeof(data), &got), 2);
-	assert_true(got >= 0);
-	assert_true(fcntl(got, F_GETFD) & FD_CLOEXEC);
-	assert_int_equal(write(got, "x", 1), 1);
+	assert_int_equal(fd_send_message(pair[0], "hi", 2, pipes, 2), 0);
+	assert_int_equal(fd_receive_message(pair[1], data, sizeof(data), got), 2);
+	assert_true(got[0] >= 0 && got[1] >= 0);
+	assert_int_equal(got[2], -1);
+	assert_true(fcntl(got[0], F_GETFD) & FD_CLOEXEC);
+	assert_int_equal(write(got[1], "x", 1), 1);
 	assert_int_equal(read(pipes[0], &byte, 1), 1);
-	assert_int_equal(fd_send_message(pair[0], "no descriptor", 13, -1), 0);
-	assert_int_equal(fd_receive_message(pair[1], data, sizeof(data), &got), -EMSGSIZE);
+
+	next = dup(0);
+	assert_int_equal(fd_send_message(pair[0], "far too long", 12, pipes, 2), 0);
+	assert_int_equal(fd_receive_message(pair[1], data, sizeof(data), got), -EMSGSIZE);
+	(void)close(next);
+	assert_int_equal(dup(0), next); /* the lowest free descriptor is the same: nothing stayed open */
 	(void)close(pair[0]);
-	assert_int_equal(fd_receive_message(pair[1], data, sizeof(data), &got), 0);
+	assert_int_equal(fd_receive_message(pair[1], data, sizeof(data), got), 0);
 }
 
 int main(void)
@@ -78,7 +84,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_atomic_write_then_read),
 		cmocka_unit_test(test_atomic_write_reports_its_path),
-		cmocka_unit_test(test_descriptor_passes_and_extra_ones_are_closed),
+		cmocka_unit_test(test_descriptors_pass_and_too_long_a_message_leaks_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
