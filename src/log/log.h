@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The log engine: from the pipes of the services to their rings (one thread), from the rings to the
+ * segments on disk (another), and to whoever asks or follows (the loop's thread).
+ *
+ * All functions are called from the thread of the loop unless they say otherwise; callbacks come in
+ * that thread too, from the loop. Nothing here waits for a disk or a service. The two threads take no
+ * part in anything else; an idle engine wakes up never.
+ *
+ * Taking over after a crash or an upgrade is the same as beginning: log_service_add() with the ring's
+ * descriptor that the keeper held, log_attach() with the pipes' read ends. What the killed reader was
+ * doing is finished by the ring itself before the first read.
+ */
+#ifndef LOG_LOG_H
+#define LOG_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/diag.h"
+#include "base/error.h"
+#include "log/line.h"
+#include "log/query.h"
+#include "log/ring.h"
+
+struct log_engine;
+struct log_service;
+struct log_follow;
+struct log_query;
+struct loop;
+
+/**
+ * A pipe has ended: all writers closed it, everything was read, the last line is in the ring, our read end is closed.
+ * The caller lets the keeper drop its copy.
+ */
+typedef void (*log_ended_fn)(struct log_service *svc, uint64_t run, enum log_stream stream, void *data);
+
+struct log_options {
+	const char *dir;          /* segments go to <dir>/<service>/; NULL: no store at all. Copied. */
+	uint64_t max_total;       /* bytes of all segments together; 0: no bound */
+	log_ended_fn on_ended;    /* may be NULL */
+	void *data;               /* for on_ended */
+};
+
+enum log_full { LOG_FULL_DROP, LOG_FULL_BLOCK };
+
+struct log_service_opts {
+	struct ring_opts ring;
+	enum log_full on_full;    /* when the store can't follow: DROP loses the oldest lines for it, BLOCK lets the service wait */
+	bool store;               /* keep segments on disk */
+	bool compress;            /* closed segments by zstd */
+	uint64_t max_size;        /* rotate at so many bytes; 0: 10 MiB */
+	usec_t rotate_age;        /* rotate a segment whose first line is so old; 0: never */
+	uint32_t max_files;       /* closed segments kept; 0: 5 */
+	usec_t max_age;           /* delete closed segments older than that; 0: never */
+};
+
+/**
+ * Start the engine and its threads; signals are blocked in them. Returns 0 or negative errno with `err` filled.
+ */
+int log_engine_new(struct loop *loop, const struct log_options *opts, struct log_engine **out, struct error *err);
+/**
+ * Read what is left in the pipes, write what is left to disk for at most `patience` microseconds, end the threads, free
+ * all services. A disk that hangs costs the patience and no more. NULL is fine.
+ */
+void log_engine_free(struct log_engine *e, usec_t patience);
+
+/**
+ * Add a service. `ring_fd` (from ring_create(), or held by the keeper; owned by the engine from now on) may hold lines.
+ * `name` is copied. Returns 0, -EEXIST, -ENOMEM; on failure `ring_fd` is still the caller's.
+ */
+int log_service_add(struct log_engine *e, const char *name, const struct log_service_opts *opts, int ring_fd,
+		    struct log_service **out);
+/** Stop reading, store what is in the ring, forget the service. Its pointer is invalid at once; followers see -ENOENT. */
+void log_service_remove(struct log_service *svc);
+/** Change the options of a running service; sizes of the ring stay what they are. Returns 0 or -ENOMEM. */
+int log_service_set(struct log_service *svc, const struct log_service_opts *opts);
+struct log_service *log_service_find(struct log_engine *e, const char *name);
+const char *log_service_name(const struct log_service *svc);
+/** The ring's descriptor, to be passed to the keeper or a worker; stays the engine's. */
+int log_service_ring_fd(const struct log_service *svc);
+
+/**
+ * Read `pipe_fd` (read end of a pipe, owned by the engine from now on; made non-blocking) as `stream` of run `run`.
+ * Pipes of several runs may be attached at a time: a grandchild may outlive its run. Returns 0 or -ENOMEM (fd not taken).
+ */
+int log_attach(struct log_service *svc, uint64_t run, enum log_stream stream, int pipe_fd);
+
+/** All that the run's leader wrote is in the ring. `ended`: no pipe of the run is left (no stranger holds one). */
+typedef void (*log_drained_fn)(struct log_service *svc, uint64_t run, bool ended, void *data);
+/**
+ * The leader of run `run` has exited: read its pipes up to what is in them now (or to their end), make its unterminated
+ * last line a line, then call `fn`. Pipes that strangers hold stay attached under this run. Called back also if the run
+ * has no pipe. Returns 0 or -ENOMEM.
+ */
+int log_drain(struct log_service *svc, uint64_t run, log_drained_fn fn, void *data);
+
+/**
+ * Take our own diagnostics in as the output of `svc` (service "zinit"): pipe ends that the caller made (and that the
+ * keeper may hold too, so that nothing is lost in a crash). Both are owned by the engine from now on. Then
+ * diag_set_sink(log_write_own). Returns 0 or negative errno (descriptors not taken).
+ */
+int log_set_own(struct log_service *svc, uint64_t run, int read_fd, int write_fd);
+/**
+ * A diag sink: writes "<N>line" to the pipe of log_set_own(), to stderr before that. Any thread, never blocks, never
+ * allocates; a line that finds the pipe full is counted (log_own_dropped()).
+ */
+void log_write_own(enum diag_level level, const char *line, size_t len);
+uint64_t log_own_dropped(void);
+
+struct log_stats {
+	struct ring_counts ring;
+	uint64_t stored_lines, stored_bytes;   /* on disk, ever */
+	uint64_t store_dropped;                /* lines that the store could not keep */
+	uint64_t store_behind;                 /* lines in the ring that are not stored yet */
+	int store_error;                       /* errno of the last failure while it lasts, else 0 */
+	uint64_t repaired_bytes;               /* torn tail cut off at open */
+};
+void log_service_stats(struct log_service *svc, struct log_stats *out);
+
+/* Questions. */
+
+/**
+ * Lines in memory: `opts->memory_only` is implied. Fast enough for the loop. `out_cursor` may be NULL.
+ * Returns 0, what `fn` returned, or negative errno with `err` filled.
+ */
+int log_memory(struct log_service *svc, const struct query_opts *opts, log_line_fn fn, void *data,
+	       struct log_cursor *out_cursor, struct error *err);
+
+/** Lines came (`n` > 0; `lines` live until it returns), or the question is answered: `n` = 0, `result` 0 or negative errno. */
+typedef void (*log_query_fn)(struct log_query *q, const struct log_line *lines, size_t n, int result, void *data);
+/**
+ * Ask ring and segments, in a thread. `fn` is called in the loop with batches; return values of the asker are not needed:
+ * to slow down, log_query_pause(). After the call with n = 0 the query is freed. Strings of `opts` are copied.
+ */
+int log_query_start(struct log_engine *e, struct log_service *const *svcs, size_t n, const struct query_opts *opts,
+		    log_query_fn fn, void *data, struct log_query **out, struct error *err);
+void log_query_pause(struct log_query *q, bool pause);
+/** End early; `fn` is not called again. */
+void log_query_cancel(struct log_query *q);
+/** After the end (in the last call of `fn`): where followers go on, one cursor per service, and the error's text. */
+const struct log_cursor *log_query_cursors(const struct log_query *q);
+const char *log_query_error(const struct log_query *q);
+
+/* Following. */
+
+typedef void (*log_wake_fn)(struct log_follow *f, void *data);
+/**
+ * Be told of new lines of `svc` from `from` on (NULL: from now on; a cursor that log_memory() gave: nothing is lost
+ * between snapshot and follow). `fn` is called in the loop when there may be lines to read; it is called again only after
+ * log_follow_read() has reached the end. `filter` is borrowed, may be NULL. Returns 0 or -ENOMEM.
+ */
+int log_follow_new(struct log_service *svc, const struct log_cursor *from, const struct query_filter *filter,
+		   log_wake_fn fn, void *data, struct log_follow **out);
+/**
+ * Give lines to `fn`, at most `max`. Lines that were overwritten before they could be read are told as one LINE_LOST
+ * record with their count. If `fn` returns non-zero, that line is not counted as read and will come again.
+ * Returns the number of lines given; -ENOENT: the service was removed and all its lines were read.
+ */
+int log_follow_read(struct log_follow *f, size_t max, log_line_fn fn, void *data);
+void log_follow_cursor(const struct log_follow *f, struct log_cursor *out);
+/** Stop; NULL is fine. May be called within its callback. */
+void log_follow_free(struct log_follow *f);
+
+#endif
