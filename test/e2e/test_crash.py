@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kill -9 of the server: nothing that a service or a user can see changes."""
+import subprocess
+import threading
+
+import pytest
+from harness import processes
+from harness.wait import stays, wait_for
+from test_logs import Follower
+
+SLEEP = "exec sleep 1000"
+COUNT = "i=0; while :; do i=$((i + 1)); echo $i; done"
+
+
+def numbers(lines):
+    return [int(line) for line in lines if line.isdigit()]
+
+
+def consecutive(values):
+    return all(b == a + 1 for a, b in zip(values, values[1:]))
+
+
+def test_services_pids_and_states_stay(server):
+    server.add("web", SLEEP)
+    server.add("done", "exit 0", oneshot=True, restart="never")
+    server.add("dead", "exit 4", restart="never")
+    server.add("held", SLEEP, requires=["dead"])
+    server.start()
+    server.wait_state("web", "running")
+    server.wait_state("done", "exited")
+    server.wait_state("dead", "failed")
+    before = {s["name"]: (s["state"], s["pid"], s["restart_count"]) for s in server.rpc("service.list_full")}
+    server.kill_brain()
+    after = {s["name"]: (s["state"], s["pid"], s["restart_count"]) for s in server.rpc("service.list_full")}
+    assert after == before
+    assert processes.alive(before["web"][1])
+    assert server.status("dead")["exit_code"] == 4
+
+
+@pytest.mark.parametrize("kills", [8])
+def test_lines_go_on_without_gap_or_double(server, kills):
+    """Numbered lines at full speed; the server is killed again and again."""
+    server.add("web", f"i=0; while :; do i=$((i + 1)); echo $i; [ $((i % 50)) != 0 ] || sleep 0.005; done",
+               buffer_lines=2000000, buffer_bytes="64M")
+    server.start()
+    server.wait_line("web", "100")
+    pid = server.pid("web")
+    for _ in range(kills):
+        server.kill_brain()
+        last = numbers(server.lines("web"))[-1]
+        wait_for(lambda: numbers([e["line"] for e in server.log("web", 1)])[-1] > last + 50)
+    assert server.pid("web") == pid
+    got = numbers([e["line"] for e in server.log("web", 10000000)])
+    assert got[0] == 1 and consecutive(got), [pair for pair in zip(got, got[1:]) if pair[1] != pair[0] + 1][:5]
+
+
+def test_follower_goes_on(server):
+    server.add("web", "i=0; while :; do i=$((i + 1)); echo $i; sleep 0.01; done", buffer_lines=100000)
+    server.start()
+    server.wait_line("web", "5")
+    follower = Follower(server, "web", "-n", "100000")
+    try:
+        wait_for(lambda: len(numbers(follower.lines())) > 10)
+        for _ in range(3):
+            seen = len(numbers(follower.lines()))
+            server.kill_brain()
+            wait_for(lambda: len(numbers(follower.lines())) > seen + 20, 10, "the follower gets new lines")
+        assert follower.process.poll() is None
+        assert consecutive(numbers(follower.lines()))
+    finally:
+        follower.end()
+
+
+def test_exit_during_the_gap_is_not_missed(server):
+    """Services that end while there is no server: exit code, last line and restart are all there afterwards."""
+    server.add("web", "read line < $FIFO; echo last words; exit 9", restart="never", env={"FIFO": str(server.dir / "fifo")})
+    server.add("again", "echo up; read line < $FIFO; exit 1", restart="always", restart_delay_ms=20,
+               env={"FIFO": str(server.dir / "fifo2")})
+    for name in ("fifo", "fifo2"):
+        subprocess.run(["mkfifo", server.dir / name], check=True)
+    server.start()
+    server.wait_state("web", "running")
+    server.wait_line("again", "up")
+    first = server.pid("again")
+
+    def end_both():
+        for name in ("fifo", "fifo2"):
+            with open(server.dir / name, "w") as pipe:
+                pipe.write("end\n")
+
+    ender = threading.Thread(target=end_both)
+    old = server.brain()
+    processes.kill(old)
+    ender.start()
+    ender.join(10)
+    wait_for(lambda: server.brain() not in (None, old), 10, "a new server")
+    wait_for(server.answers)
+    server.wait_state("web", "failed")
+    assert server.status("web")["exit_code"] == 9
+    assert server.lines("web") == ["last words"]
+    server.wait_pid("again", other_than=first)
+    wait_for(lambda: server.lines("again").count("up") == 2)
+
+
+def test_backoff_goes_on(server):
+    """A crash of the server neither forgets nor shortens a pending restart."""
+    server.add("web", "echo up; exit 1", restart="always", restart_delay_ms=1500, restart_jitter=0)
+    server.start()
+    server.wait_line("web", "up")
+    wait_for(lambda: not server.pid("web"))
+    server.kill_brain()
+    wait_for(lambda: server.lines("web").count("up") == 2, 10)
+    first, second = [e["timestamp"] / 1e9 for e in server.log("web") if e["line"] == "up"]
+    assert 1.4 <= second - first <= 3.5
+
+
+def test_stop_after_a_crash_takes_everything(server):
+    server.add("web", "sleep 1000 & exec sleep 1000")
+    server.start()
+    server.wait_state("web", "running")
+    server.kill_brain()
+    assert server.cli("stop", "web").returncode == 0
+    wait_for(lambda: not [p for p in server.leftovers() if processes.command(p) == "sleep 1000"], 5)
+
+
+def test_start_and_stop_work_after_many_crashes(server):
+    server.add("web", SLEEP)
+    server.add("db", SLEEP)
+    server.start()
+    server.wait_state("db", "running")
+    for n in range(5):
+        server.kill_brain()
+        assert server.cli("restart", "web").returncode == 0
+        assert server.state("web") == "running"
+    assert server.restarts("db") == 0
+
+
+def test_descriptors_do_not_grow(server):
+    import os
+    for n in range(5):
+        server.add(f"s{n}", SLEEP)
+    server.start()
+    wait_for(lambda: all(server.state(f"s{n}") == "running" for n in range(5)))
+    server.kill_brain()
+
+    def count():
+        return len(os.listdir(f"/proc/{server.keeper}/fd")), len(os.listdir(f"/proc/{server.brain()}/fd"))
+
+    wait_for(lambda: count()[1] > 5)
+    before = count()
+    for _ in range(5):
+        server.kill_brain()
+    wait_for(lambda: count()[0] <= before[0] + 1 and count()[1] <= before[1] + 2, 5, f"from {before} to {count()}")
+
+
+def test_definitions_are_what_the_old_server_ran(server):
+    """Files that change on disk count at a reload, not at a crash."""
+    server.add("web", SLEEP)
+    server.start()
+    pid = server.wait_pid("web")
+    server.write("web.toml", "garbage")
+    server.kill_brain()
+    assert server.pid("web") == pid and server.state("web") == "running"
+    processes.kill(pid)
+    server.wait_pid("web", other_than=pid)
+
+
+def test_keeper_killed(server):
+    """Acceptance 31: the end of the keeper is bounded: the socket does not answer as if all were well, a new server can start."""
+    server.add("web", SLEEP)
+    server.start()
+    pid = server.wait_pid("web")
+    processes.kill(server.keeper)
+    server.process.wait(10)
+    wait_for(lambda: not [p for p in server.leftovers() if "--brain" in processes.command(p)], 10, "the server proper ends too")
+    processes.kill(pid)
+    server.start()
+    server.wait_state("web", "running")
+
+
+def test_hung_server_is_replaced(server):
+    """No heartbeat: the keeper ends the server and starts another; the services never notice."""
+    import signal
+    server.add("web", SLEEP)
+    server.start()
+    pid = server.wait_pid("web")
+    old = server.brain()
+    processes.kill(old, signal.SIGSTOP)
+    wait_for(lambda: server.brain() not in (None, old), 60, "a new server")
+    wait_for(server.answers, 10)
+    assert server.pid("web") == pid
+    stays(lambda: server.pid("web") == pid, 0.2)

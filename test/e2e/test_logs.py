@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lines: none lost, none doubled, none changed, in order, with stream and time."""
+import json
+import os
+import subprocess
+import threading
+import time
+
+import pytest
+from harness import processes
+from harness.server import binary
+from harness.wait import SLOWNESS, wait_for
+
+SLEEP = "exec sleep 1000"
+
+
+class Follower:
+    """`zinit logs -f`, whose lines are gathered as they come."""
+
+    def __init__(self, server, *arguments):
+        self.process = server.cli_start("logs", "-f", "--output", "raw", *arguments)
+        self.data = b""
+        self.thread = threading.Thread(target=self.gather, daemon=True)
+        self.thread.start()
+
+    def gather(self):
+        while chunk := os.read(self.process.stdout.fileno(), 1 << 16):
+            self.data += chunk
+
+    def lines(self):
+        return self.data.decode().splitlines()
+
+    def end(self):
+        self.process.terminate()
+        self.process.wait(10)
+        self.thread.join(10)
+
+
+@pytest.fixture
+def follow():
+    made = []
+
+    def make(server, *arguments):
+        made.append(Follower(server, *arguments))
+        return made[-1]
+
+    yield make
+    for follower in made:
+        follower.end()
+
+
+def test_streams_times_and_order(server):
+    server.add("web", f"echo one; echo two >&2; printf 'three\\n\\nfive\\n'; {SLEEP}")
+    before = time.time()
+    server.start()
+    wait_for(lambda: len(server.lines("web")) == 5)
+    entries = server.log("web")
+    assert sorted(e["line"] for e in entries) == ["", "five", "one", "three", "two"]
+    assert [e["line"] for e in entries if e["stream"] == "stdout"] == ["one", "three", "", "five"]
+    assert [e["line"] for e in entries if e["stream"] == "stderr"] == ["two"]
+    times = [e["timestamp"] / 1e9 for e in entries]
+    assert times == sorted(times)
+    assert before - 0.1 <= times[0] and times[-1] <= time.time() + 0.1
+
+
+def test_last_n(server):
+    server.add("web", f"seq 1 100; {SLEEP}")
+    server.start()
+    server.wait_line("web", "100")
+    assert [e["line"] for e in server.log("web", 3)] == ["98", "99", "100"]
+    assert server.cli("logs", "web", "-n", "2", "--output", "raw").stdout == "99\n100\n"
+
+
+def test_bounded_by_lines(server):
+    server.add("web", f"seq 1 1000; {SLEEP}", buffer_lines=10)
+    server.start()
+    server.wait_line("web", "1000")
+    lines = [e["line"] for e in server.log("web")]
+    assert lines[-10:] == [str(n) for n in range(991, 1001)]
+
+
+def test_partial_last_line_is_kept(server):
+    server.add("web", "printf 'no newline'; exit 0", restart="never")
+    server.start()
+    server.wait_state("web", "exited")
+    assert server.lines("web") == ["no newline"]
+
+
+def test_bytes_go_through_unharmed(server):
+    """Acceptance 23: NUL, invalid UTF-8, CR LF, colours, an empty line."""
+    data = b"nul \0 here\n\xff\xfe\xc3\x28\ncr lf\r\n\x1b[31mred\x1b[0m\n\ntab\tend\n"
+    (server.dir / "data").write_bytes(data)
+    server.add("web", f"cat {server.dir}/data; {SLEEP}")
+    server.start()
+    server.wait_line("web", "tab\tend")
+    raw = server.cli("logs", "web", "--output", "raw", "-n", "1000", text=False)
+    assert raw.stdout == data
+    shown = server.cli("logs", "web", "--output", "json", "-n", "1000")
+    assert len([json.loads(line) for line in shown.stdout.splitlines()]) == 6
+
+
+def test_very_long_line_is_split_not_dropped(server):
+    """Acceptance 23: the parts of a long line, put together, are the line."""
+    size = 3_000_000
+    server.add("web", f"head -c {size} /dev/zero | tr '\\0' x; echo; echo after; {SLEEP}", buffer_lines=1000,
+               buffer_bytes="8M", max_line="64K")
+    server.start()
+    server.wait_line("web", "after", 20)
+    entries = server.log("web", 1000)
+    assert entries[-1]["line"] == "after"
+    assert sum(len(e["line"]) for e in entries[:-1]) == size
+    assert max(len(e["line"]) for e in entries) <= 65536
+
+
+@pytest.mark.parametrize("rounds", [20])
+def test_megabyte_without_newline_before_the_exit(server, rounds):
+    """Acceptance 20: 1 MiB without a final newline, exit at once: every byte, before the exit is told."""
+    program = f"i=0; while [ $i -lt 131072 ]; do printf '%07d ' $i; i=$((i + 1)); done"
+    (server.dir / "mib").write_bytes(subprocess.run(["sh", "-c", program], capture_output=True, check=True).stdout)
+    server.add("web", f"exec cat {server.dir}/mib", restart="never", oneshot=True, buffer_bytes="4M", max_line="64K", store=False)
+    server.start()
+    expected = (server.dir / "mib").read_text()
+    for _ in range(rounds):
+        server.wait_state("web", "exited")
+        text = "".join(e["line"] for e in server.log("web", 1000))
+        assert text.endswith(expected), f"{len(text)} of {len(expected)} bytes"
+        server.rpc("service.start", {"name": "web"})
+
+
+def test_grandchild_that_holds_stdout(server):
+    """Acceptance 21: the leader exits 0, a grandchild holds the pipe: exit seen at once, restart happens, its later lines are kept."""
+    go = server.dir / "go"
+    server.add("web", f"(while [ ! -e {go} ]; do sleep 0.02; done; echo late words; exec sleep 1000) & echo leader; exit 0",
+               restart="never")
+    server.start()
+    server.wait_line("web", "leader")
+    wait_for(lambda: server.state("web") == "exited", 2, "the exit is seen")
+    go.touch()
+    server.wait_line("web", "late words")
+    server.cli("stop", "web")
+    for pid in server.leftovers():
+        if processes.command(pid) == "sleep 1000":
+            processes.kill(pid)
+
+
+@pytest.mark.timing
+def test_closed_streams_cost_nothing(server):
+    """Acceptance 22: the service closes stdout and stderr and runs on: no CPU of ours."""
+    server.add("web", "exec >&- 2>&-; exec sleep 1000")
+    server.start()
+    server.wait_state("web", "running")
+    brain = server.brain()
+    before = processes.cpu_seconds(brain) + processes.cpu_seconds(server.keeper)
+    subprocess.run(["sleep", "2"], check=True)
+    assert processes.cpu_seconds(brain) + processes.cpu_seconds(server.keeper) - before <= 0.03
+    assert server.state("web") == "running"
+
+
+def test_follow(server, follow):
+    server.add("web", f"i=0; while [ ! -e {server.dir}/end ]; do i=$((i + 1)); echo $i; sleep 0.005; done; echo end; {SLEEP}")
+    server.start()
+    server.wait_line("web", "20")
+    follower = follow(server, "web", "-n", "5")
+    wait_for(lambda: len(follower.lines()) > 100)
+    (server.dir / "end").touch()
+    wait_for(lambda: follower.lines()[-1] == "end")
+    numbers = [int(line) for line in follower.lines()[:-1]]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    assert numbers[0] > 10
+
+
+def test_follow_survives_a_restart_of_the_service(server, follow):
+    server.add("web", f"echo run $$; {SLEEP}", restart_delay_ms=10)
+    server.start()
+    server.wait_line("web", "run")
+    follower = follow(server, "web")
+    wait_for(lambda: len(follower.lines()) >= 1)
+    processes.kill(server.pid("web"))
+    wait_for(lambda: len([line for line in follower.lines() if line.startswith("run")]) == 2)
+
+
+def test_follow_all(server, follow):
+    server.add("one", f"echo first; {SLEEP}")
+    server.add("two", f"echo second; {SLEEP}")
+    server.start()
+    follower = follow(server)
+    wait_for(lambda: b"first" in follower.data and b"second" in follower.data)
+
+
+def test_follower_resumes_by_cursor(server):
+    """Acceptance 26: the next follower continues exactly where the last one was."""
+    server.add("web", f"i=0; while :; do i=$((i + 1)); echo $i; sleep 0.002; done", buffer_lines=100000)
+    server.start()
+    server.wait_line("web", "10")
+    seen, cursor = [], None
+    for _ in range(5):
+        with server.connect() as connection:
+            params = {"name": "web", "lines": 0}
+            if cursor is not None:
+                params["cursor"] = cursor
+            connection.call("logs.follow", params)
+            for _ in range(20):
+                message = connection.notification()
+                for entry in message["params"].get("lines", [message["params"]]):
+                    seen.append(int(entry["line"]))
+                    cursor = entry["cursor"]
+    assert seen == list(range(seen[0], seen[0] + len(seen)))
+
+
+def test_client_that_does_not_read_hurts_nobody(server):
+    """Acceptance 24, its first part."""
+    server.add("flood", f"i=0; while [ $i -lt 300000 ]; do i=$((i + 1)); echo line $i; done; echo over; {SLEEP}", buffer_lines=500)
+    server.add("web", f"echo hello; {SLEEP}")
+    server.start()
+    with server.connect() as deaf:
+        deaf.send_bytes(b'{"jsonrpc":"2.0","id":1,"method":"logs.follow","params":{"name":"flood"}}\n')
+        server.wait_line("flood", "over", 60)
+        began = time.monotonic()
+        assert server.state("web") == "running"
+        assert time.monotonic() - began < 1 * SLOWNESS
+
+
+def test_flood_is_counted(server):
+    """Numbered lines under flood: what a follower gets is in order, and a gap is announced with its count."""
+    total = 200000
+    server.add("flood", f"sleep 0.3; exec seq 1 {total}", restart="never", buffer_lines=1000)
+    server.start()
+    with server.connect(30) as connection:
+        connection.call("logs.follow", {"name": "flood", "lines": 0})
+        expected, lost = 1, 0
+        while expected <= total:
+            params = connection.notification()["params"]
+            dropped = params.get("lost", 0)
+            lost += dropped
+            expected += dropped
+            for entry in params.get("lines", [params] if "line" in params else []):
+                assert int(entry["line"]) == expected, (expected, lost)
+                expected += 1
+
+
+def test_store_on_disk_is_plain_cri(server):
+    server.add("web", f"echo to disk; echo oops >&2; {SLEEP}", store=True)
+    server.start()
+    server.wait_line("web", "oops")
+
+    def segments():
+        return "".join(p.read_text() for p in server.logs.rglob("*") if p.is_file() and "web" in str(p.relative_to(server.logs)))
+
+    wait_for(lambda: "to disk" in segments() and "oops" in segments(), 10)
+    line = next(line for line in segments().splitlines() if "to disk" in line)
+    stamp, stream, tag, text = line.split(" ", 3)
+    assert (stream, tag, text) == ("stdout", "F", "to disk") and stamp.endswith("Z")
+
+
+def test_logs_of_unknown_service(server):
+    server.start()
+    result = server.cli("logs", "ghost")
+    assert result.returncode != 0
+    assert "ghost" in result.stderr
+
+
+def test_closed_pipe_of_the_reader(server):
+    """`zinit logs | head -1` ends quietly."""
+    server.add("web", f"seq 1 50000; {SLEEP}", buffer_lines=50000, buffer_bytes="8M")
+    server.start()
+    server.wait_line("web", "50000", 20)
+    result = subprocess.run(f"{binary('zinit')} -s {server.socket} logs web -n 50000 --output raw | head -n 1", shell=True,
+                            capture_output=True, text=True, timeout=30)
+    assert result.stdout == "1\n" and result.stderr == ""
