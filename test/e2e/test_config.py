@@ -29,10 +29,6 @@ BAD = {
 }
 
 
-def invalid(server):
-    return {entry["name"]: entry for entry in server.rpc("service.list_full") if entry["state"] == "invalid"}
-
-
 @pytest.mark.parametrize("case", BAD)
 def test_bad_file_is_named_and_the_others_run(server, case):
     text, words = BAD[case]

@@ -29,9 +29,9 @@ def test_services_pids_and_states_stay(server):
     server.wait_state("web", "running")
     server.wait_state("done", "exited")
     server.wait_state("dead", "failed")
-    before = {s["name"]: (s["state"], s["pid"], s["restart_count"]) for s in server.rpc("service.list_full")}
+    before = {name: (s["state"], s["pid"], s["restart_count"]) for name, s in server.all().items()}
     server.kill_brain()
-    after = {s["name"]: (s["state"], s["pid"], s["restart_count"]) for s in server.rpc("service.list_full")}
+    after = {name: (s["state"], s["pid"], s["restart_count"]) for name, s in server.all().items()}
     assert after == before
     assert processes.alive(before["web"][1])
     assert server.status("dead")["exit_code"] == 4

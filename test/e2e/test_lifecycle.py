@@ -222,8 +222,8 @@ def test_hundred_services(server):
     for n in range(100):
         server.add(f"s{n:03}", SLEEP)
     server.start()
-    wait_for(lambda: sum(s["state"] == "running" for s in server.rpc("service.list_full")) == 100, 20)
-    pids = {s["pid"] for s in server.rpc("service.list_full")}
+    wait_for(lambda: sum(s["state"] == "running" for s in server.all().values()) == 100, 20)
+    pids = {s["pid"] for s in server.all().values()}
     assert len(pids) == 100 and all(map(processes.alive, pids))
     assert server.shutdown() == 0
     assert not any(map(processes.alive, pids))

@@ -55,6 +55,18 @@ def service_toml(name, health=None, target=False, **keys):
     return "\n".join(lines) + "\n"
 
 
+def flat(status):
+    """A status with what the reference nests under `state` beside its name."""
+    if isinstance(status.get("state"), dict):
+        status = {**status, **status["state"]}
+    return status
+
+
+def line(entry):
+    """A log line of the API: `line` is its text, `timestamp` its time in nanoseconds."""
+    return {**entry, "line": entry.get("line", entry.get("content")), "timestamp": entry.get("timestamp_ns")}
+
+
 class Server:
     def __init__(self):
         # Not pytest's tmp_path: the path of a unix socket has at most 107 bytes.
@@ -179,7 +191,11 @@ class Server:
                                 env=self.environment(), **options)
 
     def status(self, name):
-        return self.rpc("service.status_full", {"name": name})
+        return flat(self.rpc("service.status_full", {"name": name}))
+
+    def all(self):
+        """Status of every service, by name."""
+        return {entry["name"]: flat(entry) for entry in self.rpc("service.list_full")}
 
     def state(self, name):
         return self.status(name)["state"]
@@ -205,7 +221,7 @@ class Server:
         params = {"name": name}
         if lines is not None:
             params["lines"] = lines
-        return self.rpc("logs.tail" if lines is not None else "logs.get", params)
+        return [line(entry) for entry in self.rpc("logs.tail" if lines is not None else "logs.get", params)]
 
     def lines(self, name):
         return [entry["line"] for entry in self.log(name)]
