@@ -110,6 +110,8 @@ void ring_counts(const struct ring *r, struct ring_counts *out);
 
 /* For the one writer. */
 
+/** Change limits: lines that people see, line length, rate. The sizes of the memory stay. */
+void ring_set(struct ring *r, const struct ring_opts *opts);
 /** The oldest line that the writer must keep (a cursor that blocks). UINT64_MAX, the default: none. */
 void ring_hold(struct ring *r, uint64_t seq);
 
