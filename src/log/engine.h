@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the threads of the engine share. Each field says whose it is:
+ *   main    the loop's thread
+ *   reader  the thread that reads pipes (reader.c)
+ *   lock    any thread that holds engine.lock
+ * Objects move between threads whole, through the two queues under the lock; the rest is atomic.
+ */
+#ifndef LOG_ENGINE_H
+#define LOG_ENGINE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/list.h"
+#include "base/map.h"
+#include "log/log.h"
+
+struct loop_io;
+
+/* What waits in a queue: to the reader, or back to main. Embedded, so that queueing needs no memory. */
+struct log_msg {
+	struct list node; /* lock */
+	void (*run)(struct log_msg *msg); /* in the thread that takes it out */
+};
+
+/* A pipe. Made by main, then the reader's until it has ended, then main's again. */
+struct log_source {
+	struct log_msg msg;
+	struct log_service *svc;
+	struct list node;      /* in svc->sources */
+	struct list stalled;   /* in engine->stalled, or alone */
+	uint64_t run;
+	usec_t last_read;
+	int fd;
+	uint32_t drain_left;   /* bytes that log_drain() still wants */
+	uint32_t turn;         /* of the reader, in which it was last readable */
+	uint32_t pipe_bytes;
+	enum log_stream stream;
+	bool draining;
+	bool watched;          /* in the epoll set */
+};
+
+struct log_drain {
+	struct log_msg msg;
+	struct list node; /* in svc->drains, reader */
+	struct log_service *svc;
+	uint64_t run;
+	bool ended;
+	log_drained_fn fn;
+	void *data;
+};
+
+struct log_service {
+	struct log_engine *engine;
+	/* main */
+	struct list follows;
+	struct list followed; /* in engine->followed while there are any */
+	struct log_msg remove_msg;
+	uint32_t refs; /* follows and queries beside the engine itself */
+	bool removed;
+	bool retired; /* the threads are done with it */
+	/* reader; `opts` by log_service_set() through a message */
+	struct log_service_opts opts;
+	int ring_fd;
+	struct list sources;
+	struct list drains;
+	/* all */
+	_Atomic(struct ring *) ring; /* NULL until the first byte */
+	_Atomic uint32_t followers;
+	_Atomic bool wake; /* new lines since the followers looked */
+	char name[];
+};
+
+struct log_engine {
+	/* main */
+	struct loop *loop;
+	struct loop_io *main_io;
+	struct map services;
+	struct list followed;
+	log_ended_fn on_ended;
+	void *data;
+	/* set before the threads start */
+	int main_fd;   /* eventfd: something for main */
+	int reader_fd; /* eventfd: something for the reader */
+	int epoll_fd;
+	pthread_t reader;
+	/* lock */
+	pthread_mutex_t lock;
+	struct list to_reader;
+	struct list to_main;
+	/* reader */
+	struct list stalled;
+	uint32_t turn;
+	bool stop;
+	/* all */
+	_Atomic bool main_wake; /* main_fd was written and not yet read */
+};
+
+/** Queue a message; any thread. Wakes the receiver. */
+void engine_to_reader(struct log_engine *e, struct log_msg *msg);
+void engine_to_main(struct log_engine *e, struct log_msg *msg);
+/** Wake main to look at the followers; any thread. */
+void engine_wake_main(struct log_engine *e);
+/** Take all messages of a queue out and run them. */
+void engine_run_queue(struct log_engine *e, struct list *queue);
+
+/** The reader's thread; `data` is the engine. */
+void *reader_main(void *data);
+/* Messages to the reader. */
+void reader_attach(struct log_msg *msg);
+void reader_drain(struct log_msg *msg);
+void reader_remove(struct log_msg *msg);
+/* Messages to main, from the reader. */
+void main_source_ended(struct log_msg *msg);
+void main_drained(struct log_msg *msg);
+void main_service_retired(struct log_msg *msg);
+
+/** Main: call the followers whose services have new lines. */
+void follow_wake_all(struct log_engine *e);
+/** Main: give up a hold on a service; the last one frees it. */
+void service_unref(struct log_service *svc);
+
+#endif

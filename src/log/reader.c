@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Owns: the thread that reads the services' pipes into their rings.
+ *
+ * It sleeps in epoll_wait(2) and wakes up for a line at once. A pipe that had lines again within
+ * HOT_USEC makes the turn hot: then the thread naps for at most NAP_USEC before it looks again, so
+ * that a writer of single lines costs one wake-up per many lines. The nap is shorter where a pipe
+ * would be half full by then. Per turn a pipe is read at most BUDGET bytes, so none starves another.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "log/engine.h"
+
+#define EVENTS_PER_TURN 64
+#define BUDGET (512U << 10)
+#define HOT_USEC 2000U
+#define NAP_USEC 1000U
+#define NAP_MIN_USEC 60U
+#define PIPE_DEFAULT (64U << 10)
+#define PIPE_HOT (256U << 10)
+/* A ring that can't be mapped, for want of memory, is tried again after so long. */
+#define RETRY_MSEC 100
+
+/* What one turn has found out. */
+struct turn {
+	usec_t now;
+	ts_ns ts;
+	usec_t nap;    /* USEC_NEVER: nothing was hot */
+	bool wake_main;
+};
+
+static bool watch(struct log_source *src)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = src };
+
+	src->watched = epoll_ctl(src->svc->engine->epoll_fd, EPOLL_CTL_ADD, src->fd, &event) == 0;
+	return src->watched;
+}
+
+static void unwatch(struct log_source *src)
+{
+	if (src->watched)
+		(void)epoll_ctl(src->svc->engine->epoll_fd, EPOLL_CTL_DEL, src->fd, NULL);
+	src->watched = false;
+}
+
+/* Take the pipe out of the epoll set until what is in the way has gone. */
+static void stall(struct log_source *src)
+{
+	unwatch(src);
+	if (list_empty(&src->stalled))
+		list_append(&src->svc->engine->stalled, &src->stalled);
+}
+
+static struct ring *service_ring(struct log_service *svc)
+{
+	struct ring *r = atomic_load_explicit(&svc->ring, memory_order_relaxed);
+
+	if (!r && ring_open(svc->ring_fd, &svc->opts.ring, &r) == 0)
+		atomic_store_explicit(&svc->ring, r, memory_order_release);
+	return r;
+}
+
+static void new_lines(struct log_service *svc, struct turn *t)
+{
+	/* The head that was stored is seen by a follower that we do not see yet. */
+	atomic_thread_fence(memory_order_seq_cst);
+	if (atomic_load(&svc->followers) && !atomic_exchange(&svc->wake, true))
+		t->wake_main = true;
+}
+
+/* The pipe has ended: its last line becomes a line, the rest is main's. Stalled if that line has no place. */
+static void end_source(struct log_source *src, struct turn *t)
+{
+	struct log_service *svc = src->svc;
+	struct ring *r = service_ring(svc);
+	struct ring_source id = { src->run, src->stream };
+
+	if (r && ring_flush(r, &id, t->ts) == -EAGAIN) {
+		stall(src);
+		return;
+	}
+	new_lines(svc, t);
+	unwatch(src);
+	list_remove(&src->stalled);
+	list_remove(&src->node);
+	auto_close(&src->fd);
+	src->fd = -1;
+	src->msg.run = main_source_ended;
+	engine_to_main(svc->engine, &src->msg);
+}
+
+static bool hung_up(int fd)
+{
+	struct pollfd p = { .fd = fd };
+
+	return poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLERR | POLLNVAL));
+}
+
+/* Nap so long that the pipe is half full after it, at the pace that it was filled. */
+static void note_pace(struct log_source *src, size_t got, struct turn *t)
+{
+	usec_t gap = t->now - src->last_read;
+	usec_t nap = NAP_USEC;
+
+	src->last_read = t->now;
+	if (gap > HOT_USEC)
+		return;
+	if (src->pipe_bytes < PIPE_HOT && got >= src->pipe_bytes / 4) {
+		int size = fcntl(src->fd, F_SETPIPE_SZ, PIPE_HOT);
+
+		/* Refused (the user's share of pipe memory is used up): stay with what it is and do not ask again. */
+		src->pipe_bytes = size > 0 ? (uint32_t)size : PIPE_HOT;
+	}
+	if (got * 2 >= src->pipe_bytes)
+		nap = 0;
+	else if (gap * (src->pipe_bytes / 2) / got < nap)
+		nap = gap * (src->pipe_bytes / 2) / got;
+	t->nap = MIN(t->nap, nap);
+}
+
+static bool sibling_ready(const struct log_source *src)
+{
+	struct log_source *other;
+
+	LIST_FOREACH(other, &src->svc->sources, node) {
+		if (other != src && other->turn == src->turn && other->run == src->run)
+			return true;
+	}
+	return false;
+}
+
+/* Read up to `want` bytes. Returns what is left of it: 0 or the pipe is empty; -EAGAIN: stalled. */
+static int64_t pull(struct log_source *src, uint32_t want, struct turn *t)
+{
+	struct ring_source id = { src->run, src->stream };
+	struct ring *r = service_ring(src->svc);
+	uint16_t flags = sibling_ready(src) ? LINE_UNCERTAIN : 0;
+	size_t total = 0;
+	ssize_t got = 0;
+
+	if (!r) {
+		stall(src);
+		return -EAGAIN;
+	}
+	while (want) {
+		got = ring_pull(r, src->fd, &id, want, t->ts, flags);
+		if (got <= 0)
+			break;
+		want -= (uint32_t)got;
+		total += (size_t)got;
+		if ((size_t)got < src->pipe_bytes / 4)
+			break;
+	}
+	if (total) {
+		note_pace(src, total, t);
+		new_lines(src->svc, t);
+	}
+	if (got == -EAGAIN) {
+		stall(src);
+		return -EAGAIN;
+	}
+	return got < 0 ? got : want;
+}
+
+static void finish_drains(struct log_service *svc)
+{
+	struct log_drain *d;
+
+	LIST_FOREACH(d, &svc->drains, node) {
+		struct log_source *src;
+		bool busy = false;
+
+		d->ended = true;
+		LIST_FOREACH(src, &svc->sources, node) {
+			busy = busy || (src->run == d->run && src->draining);
+			d->ended = d->ended && src->run != d->run;
+		}
+		if (busy)
+			continue;
+		list_remove(&d->node);
+		d->msg.run = main_drained;
+		engine_to_main(svc->engine, &d->msg);
+	}
+}
+
+/* Go on draining a pipe of a run whose leader is gone; ends the pipe if nobody holds it. */
+static void drain_source(struct log_source *src, struct turn *t)
+{
+	struct ring_source id = { src->run, src->stream };
+	struct ring *r;
+	int n = 0;
+
+	while (src->drain_left) {
+		int64_t left = pull(src, src->drain_left, t);
+
+		if (left == -EAGAIN)
+			return;
+		if (left < 0 || (uint32_t)left == src->drain_left)
+			break;
+		src->drain_left = (uint32_t)left;
+	}
+	src->drain_left = 0;
+	if (hung_up(src->fd) && (ioctl(src->fd, FIONREAD, &n) < 0 || n == 0)) {
+		end_source(src, t);
+		return;
+	}
+	r = atomic_load_explicit(&src->svc->ring, memory_order_relaxed);
+	if (r && ring_flush(r, &id, t->ts) < 0) {
+		stall(src);
+		return;
+	}
+	src->draining = false;
+	new_lines(src->svc, t);
+}
+
+static void serve(struct log_source *src, bool hup, struct turn *t)
+{
+	struct log_service *svc = src->svc;
+	int64_t left;
+
+	if (src->draining) {
+		drain_source(src, t);
+		finish_drains(svc);
+		return;
+	}
+	left = pull(src, BUDGET, t);
+	if (left == -EAGAIN)
+		return;
+	/* Nothing came though all writers are gone, or the pipe itself is broken. */
+	if ((left == BUDGET && hup) || left < 0)
+		end_source(src, t);
+}
+
+void reader_attach(struct log_msg *msg)
+{
+	struct log_source *src = CONTAINER_OF(msg, struct log_source, msg);
+	int size = fcntl(src->fd, F_GETPIPE_SZ);
+
+	src->pipe_bytes = size > 0 ? (uint32_t)size : PIPE_DEFAULT;
+	list_append(&src->svc->sources, &src->node);
+	/* No memory for the epoll entry: tried again like a ring that could not be mapped. */
+	if (!watch(src))
+		stall(src);
+}
+
+static void turn_begin(struct turn *t)
+{
+	*t = (struct turn){ .now = time_boottime(), .ts = time_realtime(), .nap = USEC_NEVER };
+}
+
+static void turn_end(struct log_engine *e, struct turn *t)
+{
+	if (t->wake_main)
+		engine_wake_main(e);
+}
+
+void reader_drain(struct log_msg *msg)
+{
+	struct log_drain *d = CONTAINER_OF(msg, struct log_drain, msg);
+	struct log_service *svc = d->svc;
+	struct log_source *src;
+	struct turn t;
+	int n;
+
+	turn_begin(&t);
+	svc->engine->turn++;
+	list_append(&svc->drains, &d->node);
+	LIST_FOREACH(src, &svc->sources, node) {
+		if (src->run != d->run)
+			continue;
+		src->draining = true;
+		/* The leader is gone: all it wrote is in the pipe now. What comes after is a stranger's. */
+		src->drain_left = ioctl(src->fd, FIONREAD, &n) == 0 && n > 0 ? (uint32_t)n : 0;
+		if (src->drain_left)
+			src->turn = svc->engine->turn;
+	}
+	LIST_FOREACH(src, &svc->sources, node) {
+		if (src->run == d->run)
+			drain_source(src, &t);
+	}
+	finish_drains(svc);
+	turn_end(svc->engine, &t);
+}
+
+void reader_remove(struct log_msg *msg)
+{
+	struct log_service *svc = CONTAINER_OF(msg, struct log_service, remove_msg);
+	struct log_source *src;
+	struct log_drain *d;
+	struct turn t;
+
+	turn_begin(&t);
+	LIST_FOREACH(src, &svc->sources, node) {
+		src->draining = false;
+		(void)pull(src, BUDGET, &t);
+		unwatch(src);
+		list_remove(&src->stalled);
+		list_remove(&src->node);
+		auto_close(&src->fd);
+		free(src);
+	}
+	LIST_FOREACH(d, &svc->drains, node) {
+		list_remove(&d->node);
+		free(d);
+	}
+	svc->remove_msg.run = main_service_retired;
+	engine_to_main(svc->engine, &svc->remove_msg);
+}
+
+static void retry_stalled(struct log_engine *e, struct turn *t)
+{
+	struct list todo = e->stalled;
+	struct log_source *src;
+
+	if (list_empty(&e->stalled))
+		return;
+	todo.next->prev = &todo;
+	todo.prev->next = &todo;
+	list_init(&e->stalled);
+	while (!list_empty(&todo)) {
+		src = LIST_ENTRY(todo.next, struct log_source, stalled);
+		list_remove(&src->stalled);
+		if (!src->watched && !watch(src)) {
+			stall(src);
+			continue;
+		}
+		serve(src, false, t);
+	}
+}
+
+static void read_eventfd(int fd)
+{
+	uint64_t count;
+
+	(void)!read(fd, &count, sizeof(count));
+}
+
+static void serve_events(struct log_engine *e, const struct epoll_event *events, int n, struct turn *t)
+{
+	e->turn++;
+	for (int i = 0; i < n; i++) {
+		struct log_source *src = events[i].data.ptr;
+
+		if (src)
+			src->turn = e->turn;
+	}
+	for (int i = 0; i < n; i++) {
+		struct log_source *src = events[i].data.ptr;
+
+		if (src)
+			serve(src, events[i].events & (EPOLLHUP | EPOLLERR), t);
+	}
+}
+
+/* Let lines gather; a message to us ends the nap. */
+static void nap(struct log_engine *e, usec_t usec)
+{
+	struct pollfd p = { .fd = e->reader_fd, .events = POLLIN };
+	struct timespec ts = { .tv_nsec = (long)usec * 1000 };
+
+	(void)ppoll(&p, 1, &ts, NULL);
+}
+
+void *reader_main(void *data)
+{
+	struct log_engine *e = data;
+	struct epoll_event events[EVENTS_PER_TURN];
+	struct turn t;
+
+	/* The naps are short: the default slack of 50 us would be a large part of them. */
+	(void)prctl(PR_SET_TIMERSLACK, 10000UL);
+	(void)prctl(PR_SET_NAME, "log-reader");
+	while (!e->stop) {
+		int n = epoll_wait(e->epoll_fd, events, EVENTS_PER_TURN, list_empty(&e->stalled) ? -1 : RETRY_MSEC);
+
+		turn_begin(&t);
+		retry_stalled(e, &t);
+		serve_events(e, events, n, &t);
+		for (int i = 0; i < n; i++) {
+			/* Messages come last: they may free what the events point to. */
+			if (!events[i].data.ptr) {
+				read_eventfd(e->reader_fd);
+				engine_run_queue(e, &e->to_reader);
+			}
+		}
+		turn_end(e, &t);
+		if (t.nap != USEC_NEVER && t.nap >= NAP_MIN_USEC)
+			nap(e, t.nap);
+	}
+	return NULL;
+}
