@@ -31,6 +31,7 @@ enum record_flag {
 	RECORD_CRASHED = 1 << 7,    /* stopping because it ended by itself (post_stop runs), not because it was asked */
 	RECORD_PORTS = 1 << 8,      /* holds its ports */
 	RECORD_BY_HAND = 1 << 9,    /* the wish is a person's, not the configuration's */
+	RECORD_POST_RAN = 1 << 10,  /* post_stop was begun for this run */
 };
 
 struct service_record {
@@ -60,7 +61,9 @@ struct service_record {
 	uint8_t timer;       /* enum timer_kind that is armed */
 	uint8_t blocked;     /* bit set of 1 << enum block_kind while blocked */
 	uint16_t flags;      /* enum record_flag */
-	uint8_t reserved[8]; /* zero */
+	uint8_t kill_signal; /* EV_KILL_ASKED of this run: the signal, or 0 */
+	uint8_t reserved[3]; /* zero */
+	uint32_t kill_uid;   /* and who asked for it */
 };
 
 #endif
