@@ -20,7 +20,7 @@
 
 #include "base/error.h"
 
-/** The steps in the order in which they are taken; the first five happen before there is a child. */
+/** The steps in the order in which they are taken. Up to SPAWN_CLONE there is no child yet. */
 enum spawn_stage {
 	SPAWN_OK,
 	SPAWN_PREPARE, /* memory, the child's stack, descriptors of the request */
@@ -166,5 +166,7 @@ int spawn_rlimit_from_name(const char *name, struct error *err);
 const char *spawn_rlimit_name(int resource);
 /** Number of "CAP_NET_BIND_SERVICE" (any case, "CAP_" may be missing), or -EINVAL with `err` naming the nearest. */
 int spawn_capability_from_name(const char *name, struct error *err);
+/** "CAP_NET_BIND_SERVICE", or NULL. */
+const char *spawn_capability_name(int capability);
 
 #endif
