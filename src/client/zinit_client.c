@@ -126,6 +126,13 @@ const char *zinit_default_socket(char out[ZINIT_PATH_MAX])
 	return out;
 }
 
+static bool is_socket(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) < 0 || S_ISSOCK(st.st_mode);
+}
+
 /* One try. Returns the descriptor or negative errno. */
 static int try_connect(const char *path)
 {
@@ -138,7 +145,7 @@ static int try_connect(const char *path)
 	if (fd < 0)
 		return -errno;
 	if (connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0)
-		return -errno;
+		return errno == ECONNREFUSED && !is_socket(path) ? -ENOTSOCK : -errno;
 	return fd_steal(&fd);
 }
 
@@ -150,6 +157,9 @@ static int explain_connect(const char *path, int code, struct zinit_error *err)
 		return fail(err, ZINIT_NO_SERVER,
 			    "start it with 'zinit-server', or name its socket with -s PATH or ZINIT_SOCKET",
 			    "no server at %s: there is no such socket", path);
+	case ENOTSOCK:
+		return fail(err, ZINIT_NO_SERVER, "name the server's socket with -s PATH or ZINIT_SOCKET",
+			    "no server at %s: it is not a socket", path);
 	case ECONNREFUSED:
 		return fail(err, ZINIT_NO_SERVER, "start it with 'zinit-server'",
 			    "no server at %s: the socket is there but nobody listens", path);

@@ -218,6 +218,8 @@ static void test_no_server_says_how_to_start_one(void **state)
 	assert_int_equal(zinit_open("/nonexistent/zinit.sock", 1000, &c, &err), -ZINIT_NO_SERVER);
 	assert_non_null(strstr(err.message, "no server at /nonexistent/zinit.sock"));
 	assert_non_null(strstr(err.hint, "zinit-server"));
+	assert_int_equal(zinit_open("/dev/null", 1000, &c, &err), -ZINIT_NO_SERVER);
+	assert_non_null(strstr(err.message, "not a socket"));
 	memset(path, 'x', sizeof(path));
 	path[sizeof(path) - 1] = '\0';
 	assert_int_equal(zinit_open(path, 0, &c, &err), -ZINIT_SYSTEM);

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* zinit logs: what services printed, and with -f what they go on to print. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "base/time.h"
+#include "cli/ask.h"
+#include "cli/command.h"
+#include "cli/follow.h"
+#include "cli/lines.h"
+#include "cli/text.h"
+
+#define SHOWN 100
+#define SHOWN_FOLLOWING 10
+/* A search through segments on disk. */
+#define SEARCH_MS 600000
+
+struct logs {
+	struct cli *cli;
+	json_t *question; /* what is wanted, as parameters */
+	json_t *cursors;  /* name -> where to go on; NULL until the subscription has begun */
+	struct lines lines;
+};
+
+/* --- the question ----------------------------------------------------------------------------- */
+
+static int add_time(struct cli *cli, json_t *params, const char *name, const char *text)
+{
+	char when[TIME_RFC3339_SIZE];
+	ts_ns t;
+
+	if (!text)
+		return 0;
+	if (text_parse_time(text, time_realtime(), &t) < 0)
+		return say_usage(cli, "--%s: '%s' is no time; try 10m, 14:30, today, \"2026-01-31 14:30\"", name, text);
+	time_rfc3339(t, when);
+	(void)json_object_set_new(params, name, json_string(when));
+	return 0;
+}
+
+static void add_count(const struct cli *cli, json_t *params)
+{
+	const struct options *o = &cli->opt;
+	int n = o->follow ? SHOWN_FOLLOWING : SHOWN;
+
+	if (o->lines >= 0)
+		n = o->lines;
+	else if (o->all || o->since || o->until)
+		return;
+	(void)json_object_set_new(params, "lines", json_integer(n));
+}
+
+static json_t *make_question(struct cli *cli, int argc, char **argv)
+{
+	json_t *params = json_object();
+	json_t *names = json_array();
+
+	for (int i = 0; i < argc; i++)
+		(void)json_array_append_new(names, json_string(argv[i]));
+	if (argc > 0)
+		(void)json_object_set(params, "names", names);
+	json_decref(names);
+	if (cli->opt.grep)
+		(void)json_object_set_new(params, "grep", json_string(cli->opt.grep));
+	if (cli->opt.stream)
+		(void)json_object_set_new(params, "stream", json_string(cli->opt.stream));
+	add_count(cli, params);
+	if (add_time(cli, params, "since", cli->opt.since) == 0 && add_time(cli, params, "until", cli->opt.until) == 0)
+		return params;
+	json_decref(params);
+	return NULL;
+}
+
+/* --- following -------------------------------------------------------------------------------- */
+
+static json_t *follow_params(void *data)
+{
+	const struct logs *logs = data;
+	json_t *params = json_copy(logs->question);
+
+	if (!logs->cursors)
+		return params;
+	(void)json_object_del(params, "lines");
+	(void)json_object_del(params, "since");
+	(void)json_object_set(params, "cursors", logs->cursors);
+	return params;
+}
+
+static void follow_began(const json_t *answer, void *data)
+{
+	struct logs *logs = data;
+	const json_t *names = json_object_get(answer, "services");
+	const json_t *name;
+	size_t i;
+
+	if (!logs->cursors)
+		logs->cursors = json_object();
+	json_array_foreach(names, i, name)
+		lines_fit(&logs->lines, json_is_string(name) ? json_string_value(name) : "");
+}
+
+static void follow_got(const json_t *params, void *data)
+{
+	struct logs *logs = data;
+	const char *service = json_str(params, "service", NULL);
+	const json_t *lines = json_object_get(params, "lines");
+	const json_t *line;
+	size_t i;
+
+	if (json_object_get(params, "lost"))
+		lines_print(&logs->lines, params, stdout);
+	json_array_foreach(lines, i, line)
+		lines_print(&logs->lines, line, stdout);
+	(void)json_object_update(logs->cursors, json_object_get(params, "cursors"));
+	if (service && json_object_get(params, "cursor"))
+		(void)json_object_set(logs->cursors, service, json_object_get(params, "cursor"));
+}
+
+/* --- once ------------------------------------------------------------------------------------- */
+
+static int print_once(struct logs *logs)
+{
+	json_t *answer = NULL;
+	const json_t *lines;
+	const json_t *line;
+	size_t i;
+	int code;
+
+	if (logs->cli->opt.timeout_ms < 0)
+		logs->cli->opt.timeout_ms = SEARCH_MS;
+	code = ask(logs->cli, "logs.query", json_incref(logs->question), ASK_AGAIN, &answer);
+	if (code != EXIT_DONE)
+		return code;
+	lines = json_is_array(answer) ? answer : json_object_get(answer, "lines");
+	json_array_foreach(lines, i, line)
+		lines_fit(&logs->lines, json_str(line, "service", ""));
+	json_array_foreach(lines, i, line)
+		lines_print(&logs->lines, line, stdout);
+	json_decref(answer);
+	return EXIT_DONE;
+}
+
+int cmd_logs(struct cli *cli, int argc, char **argv)
+{
+	struct logs logs = { .cli = cli };
+	const struct follow follow = { "logs.follow", follow_params, follow_began, follow_got, NULL, &logs };
+	bool several = argc != 1 || strpbrk(argv[0], "@*?");
+	int code;
+
+	logs.question = make_question(cli, argc, argv);
+	if (!logs.question)
+		return EXIT_USAGE;
+	logs.lines = lines_init(cli, several);
+	code = cli->opt.follow ? follow_run(cli, &follow) : print_once(&logs);
+	json_decref(logs.cursors);
+	json_decref(logs.question);
+	return code;
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* zinit status: services in detail; the exit code says whether they run. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/time.h"
+#include "cli/ask.h"
+#include "cli/color.h"
+#include "cli/command.h"
+#include "cli/text.h"
+#include "cli/view.h"
+
+static void field(const char *name, const char *value)
+{
+	AUTO(strbuf_fini) struct strbuf clean = STRBUF(1U << 20);
+
+	text_add(&clean, value, strlen(value), TEXT_STRIP);
+	(void)printf("  %-12s %s\n", name, strbuf_str(&clean));
+}
+
+static void field_time(const char *name, int64_t ms)
+{
+	char text[TEXT_TIME_SIZE];
+
+	if (ms > 0)
+		field(name, text_time((ts_ns)ms * 1000000, TEXT_TIME_FULL, text));
+}
+
+static void field_names(const char *name, const json_t *names)
+{
+	AUTO(strbuf_fini) struct strbuf text = STRBUF(1U << 16);
+	size_t i;
+	const json_t *item;
+
+	json_array_foreach(names, i, item)
+		(void)strbuf_addf(&text, "%s%s", i > 0 ? ", " : "", json_is_string(item) ? json_string_value(item) : "?");
+	if (text.len > 0)
+		field(name, strbuf_str(&text));
+}
+
+static void print_process(const json_t *answer, const struct view *v)
+{
+	char text[64];
+	char size[TEXT_SIZE_SIZE];
+	char span[16];
+
+	if (v->pid > 0) {
+		(void)snprintf(text, sizeof(text), "%lld", (long long)v->pid);
+		field("pid", text);
+	}
+	if (v->uptime_ms > 0) {
+		time_span((usec_t)v->uptime_ms * 1000, span, sizeof(span));
+		field("uptime", span);
+	}
+	if (json_object_get(answer, "memory_bytes")) {
+		(void)snprintf(text, sizeof(text), "%s", text_size((uint64_t)json_int(answer, "memory_bytes", 0), size));
+		field("memory", text);
+		(void)snprintf(text, sizeof(text), "%.1f%%", json_num(answer, "cpu_percent", 0));
+		field("cpu", text);
+	}
+	if (v->restarts >= 0) {
+		(void)snprintf(text, sizeof(text), "%lld", (long long)v->restarts);
+		field("restarts", text);
+	}
+	if (v->exit_code >= 0) {
+		(void)snprintf(text, sizeof(text), "%lld", (long long)v->exit_code);
+		field("exit code", text);
+	}
+}
+
+static void print_status(const struct cli *cli, const char *name, const json_t *answer, const struct view *v)
+{
+	AUTO(strbuf_fini) struct strbuf why = STRBUF(1U << 16);
+	static const char *const texts[] = { "description", "health", "health_error", "wanted", "class", "exec", "path", "cause" };
+
+	view_why(v, &why);
+	(void)printf("%s%s%s: %s%s%s%s%s\n", color_begin(COLOR_TITLE, cli->color_out), name, color_end(cli->color_out),
+		     color_begin(color_of_state(v->state), cli->color_out), v->state, color_end(cli->color_out),
+		     why.len ? ", " : "", strbuf_str(&why));
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		if (*json_str(answer, texts[i], ""))
+			field(texts[i], json_str(answer, texts[i], ""));
+	print_process(answer, v);
+	field_time("started", json_int(answer, "last_start", 0));
+	field_time("ended", json_int(answer, "last_stop", 0));
+	field_names("blocked by", json_object_get(answer, "blocked_by"));
+	field_names("tags", json_object_get(answer, "tags"));
+}
+
+/* "There is no such service" is an answer to the question whether it runs. */
+static int explain(const struct cli *cli, const struct zinit_error *err)
+{
+	int code = ask_explain(cli, NULL, err);
+	bool unknown = err->status == ZINIT_ANSWER &&
+		       str_equal(json_str(zinit_error_data(cli->client), "code_name", ""), "ServiceNotFound");
+
+	return unknown ? EXIT_NOT_RUNNING : code;
+}
+
+static int status_of(struct cli *cli, const char *name, bool one_line)
+{
+	json_t *answer = NULL;
+	struct zinit_error err;
+	struct view v;
+	int code;
+
+	if (ask_quietly(cli, "service.status_full", json_pack("{s:s}", "name", name), ASK_AGAIN, &answer, &err) < 0)
+		return explain(cli, &err);
+	view_read(answer, &v);
+	code = view_is_up(&v) ? EXIT_DONE : EXIT_NOT_RUNNING;
+	if (cli->opt.json)
+		print_json(answer, one_line);
+	else if (!cli->opt.quiet)
+		print_status(cli, name, answer, &v);
+	json_decref(answer);
+	if (code != EXIT_DONE && cli->progress)
+		say_next(cli, "zinit why %s", name);
+	return code;
+}
+
+int cmd_status(struct cli *cli, int argc, char **argv)
+{
+	int code = EXIT_DONE;
+
+	for (int i = 0; i < argc && code != EXIT_NO_SERVER; i++) {
+		int one = status_of(cli, argv[i], argc > 1);
+
+		if (code == EXIT_DONE)
+			code = one;
+	}
+	return code;
+}

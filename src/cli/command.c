@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Owns: the verbs, their flags, and what is derived from both. */
+#include "cli/command.h"
+
+#include <getopt.h>
+#include <limits.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/parse.h"
+#include "base/str.h"
+#include "cli/ask.h"
+#include "cli/color.h"
+#include "cli/text.h"
+
+#define BIT(flag) (1UL << (flag))
+#define AT(field) offsetof(struct options, field)
+
+const struct flag flags[FLAG_N] = {
+	[FLAG_SOCKET] = { 's', "socket", "PATH", FLAG_KIND_TEXT, AT(socket), NULL,
+		"Socket of the server; else $ZINIT_SOCKET, /run/zinit.sock (root), $XDG_RUNTIME_DIR/zinit.sock" },
+	[FLAG_JSON] = { 0, "json", NULL, FLAG_KIND_BOOL, AT(json), NULL, "Print JSON, for programs" },
+	[FLAG_COLOR] = { 0, "color", "WHEN", FLAG_KIND_TEXT, AT(color), "auto|always|never",
+		"Colours: auto (on a terminal, unless NO_COLOR is set), always, never" },
+	[FLAG_QUIET] = { 'q', "quiet", NULL, FLAG_KIND_BOOL, AT(quiet), NULL, "Say nothing but errors" },
+	[FLAG_HELP] = { 'h', "help", NULL, FLAG_KIND_BOOL, AT(help), NULL, "Explain the verb" },
+	[FLAG_VERSION] = { 'V', "version", NULL, FLAG_KIND_BOOL, AT(version), NULL, "Print the version" },
+	[FLAG_TIMEOUT] = { 't', "timeout", "SPAN", FLAG_KIND_SPAN_MS, AT(timeout_ms), NULL,
+		"Wait no longer than this: 500ms, 10s, 2m; then exit with 4" },
+	[FLAG_NO_WAIT] = { 0, "no-wait", NULL, FLAG_KIND_BOOL, AT(no_wait), NULL,
+		"Ask for it and return, without waiting until it is so" },
+	[FLAG_TREE] = { 0, "tree", NULL, FLAG_KIND_BOOL, AT(tree), NULL, "Also start what it depends on" },
+	[FLAG_FOLLOW] = { 'f', "follow", NULL, FLAG_KIND_BOOL, AT(follow), NULL, "Go on with what comes, until Ctrl-C" },
+	[FLAG_LINES] = { 'n', "lines", "N", FLAG_KIND_COUNT, AT(lines), NULL,
+		"The last N lines (default 100; 10 with -f)" },
+	[FLAG_SINCE] = { 0, "since", "TIME", FLAG_KIND_TEXT, AT(since), NULL,
+		"From then on: 10m (ago), 14:30, today, \"2026-01-31 14:30\", RFC 3339, @SECONDS" },
+	[FLAG_UNTIL] = { 0, "until", "TIME", FLAG_KIND_TEXT, AT(until), NULL, "Up to then" },
+	[FLAG_GREP] = { 'g', "grep", "REGEX", FLAG_KIND_TEXT, AT(grep), NULL,
+		"Only lines that match (a Perl-compatible expression)" },
+	[FLAG_STREAM] = { 0, "stream", "NAME", FLAG_KIND_TEXT, AT(stream), "stdout|stderr|syslog",
+		"Only lines of that stream" },
+	[FLAG_OUTPUT] = { 'o', "output", "FORM", FLAG_KIND_TEXT, AT(output), "text|short|json|raw",
+		"text: time, name, line; short: line only; json: one object a line; raw: the bytes as they came" },
+	[FLAG_STATE] = { 0, "state", "STATE", FLAG_KIND_TEXT, AT(state),
+		"running|inactive|exited|failed|starting|stopping|blocked|stopped",
+		"Wait for this state (default: running; stopped: inactive, exited or failed)" },
+	[FLAG_CURSOR] = { 0, "cursor", "N", FLAG_KIND_TEXT, AT(cursor), NULL, "Begin behind this event" },
+	[FLAG_ALL] = { 'a', "all", NULL, FLAG_KIND_BOOL, AT(all), NULL, "Everything there is" },
+	[FLAG_PERSIST] = { 0, "persist", NULL, FLAG_KIND_BOOL, AT(persist), NULL,
+		"Also write it to the server's service directory" },
+	[FLAG_FORCE] = { 0, "force", NULL, FLAG_KIND_BOOL, AT(force), NULL, "Replace one that is there" },
+	[FLAG_LEADER] = { 0, "leader", NULL, FLAG_KIND_BOOL, AT(leader), NULL,
+		"Signal the main process only, not its group" },
+};
+
+#define GLOBAL_FLAGS \
+	(BIT(FLAG_SOCKET) | BIT(FLAG_JSON) | BIT(FLAG_COLOR) | BIT(FLAG_QUIET) | BIT(FLAG_HELP) | BIT(FLAG_TIMEOUT))
+#define LOG_FLAGS \
+	(BIT(FLAG_FOLLOW) | BIT(FLAG_LINES) | BIT(FLAG_SINCE) | BIT(FLAG_UNTIL) | BIT(FLAG_GREP) | BIT(FLAG_STREAM) | \
+	 BIT(FLAG_OUTPUT) | BIT(FLAG_ALL))
+
+const struct command commands[] = {
+	{ "list", "ls", "", GROUP_LOOK, 0, 0, 0, "All services: state, pid, uptime, restarts, and why one is not running",
+	  "The last column says why a service is not running, or since when it is waiting. A file that could not be\n"
+	  "loaded is listed as 'invalid' with its first error.", cmd_list },
+	{ "status", NULL, "NAME…", GROUP_LOOK, 1, -1, 0, "One service in detail; exit 0 only if it is running",
+	  "Exit status 0: all of them run (or are oneshots that ended well); 3: one does not run, or does not exist.",
+	  cmd_status },
+	{ "why", NULL, "NAME", GROUP_LOOK, 1, 1, 0, "Why it is in its state, down to the root cause", NULL, cmd_why },
+	{ "tree", NULL, "[NAME]", GROUP_LOOK, 0, 1, 0, "Services under what they depend on", NULL, cmd_tree },
+	{ "stats", NULL, "[NAME…]", GROUP_LOOK, 0, -1, 0, "CPU, memory and processes of services", NULL, cmd_stats },
+	{ "start", NULL, "NAME…", GROUP_STEER, 1, -1, BIT(FLAG_TREE) | BIT(FLAG_NO_WAIT),
+	  "Start, and wait until it is ready",
+	  "Waits until the service is ready (a oneshot: until it has ended). If it fails, the reason and its last lines are\n"
+	  "printed and the exit status is 1; 4 when the time is over before it is decided.", cmd_start },
+	{ "stop", NULL, "NAME…", GROUP_STEER, 1, -1, BIT(FLAG_NO_WAIT),
+	  "Stop it and what depends on it; waits until nothing is left", NULL, cmd_stop },
+	{ "restart", NULL, "NAME…", GROUP_STEER, 1, -1, BIT(FLAG_NO_WAIT), "Stop, start, and wait until it is ready",
+	  NULL, cmd_restart },
+	{ "kill", NULL, "NAME [SIGNAL]", GROUP_STEER, 1, 2, BIT(FLAG_LEADER),
+	  "Send a signal (default SIGTERM) to its process group",
+	  "SIGNAL is a name (TERM, SIGHUP) or a number. The service counts as crashed if it dies of it: use 'stop' to end it.",
+	  cmd_kill },
+	{ "wait", NULL, "NAME…", GROUP_STEER, 1, -1, BIT(FLAG_STATE), "Wait until services are in a state", NULL, cmd_wait },
+	{ "start-all", NULL, "", GROUP_STEER, 0, 0, 0, "Start all services of class user", NULL, cmd_start_all },
+	{ "stop-all", NULL, "", GROUP_STEER, 0, 0, 0, "Stop all services of class user", NULL, cmd_stop_all },
+	{ "logs", "log", "[NAME|@TAG…]", GROUP_LOGS, 0, -1, LOG_FLAGS, "What services printed",
+	  "Several services are merged by time. With -f the output goes on, also over a restart of the server. Colours that\n"
+	  "a service writes are kept on a terminal and taken out elsewhere; --output raw leaves every byte as it came.\n"
+	  "'|' stands before lines of stdout, '!' before those of stderr.", cmd_logs },
+	{ "events", NULL, "", GROUP_LOGS, 0, 0, BIT(FLAG_FOLLOW) | BIT(FLAG_LINES) | BIT(FLAG_CURSOR),
+	  "What happened to services, and why", "With -f the output goes on, also over a restart of the server.",
+	  cmd_events },
+	{ "reload", NULL, "", GROUP_CONFIG, 0, 0, 0, "Read the service directory again and apply what changed", NULL,
+	  cmd_reload },
+	{ "remove", "delete", "NAME…", GROUP_CONFIG, 1, -1, 0, "Stop a service and forget it, its file too", NULL,
+	  cmd_remove },
+	{ "ping", NULL, "", GROUP_SERVER, 0, 0, 0, "Is the server there, and which version?", NULL, cmd_ping },
+	{ "shutdown", NULL, "", GROUP_SERVER, 0, 0, BIT(FLAG_NO_WAIT), "Stop all services in order, then the server",
+	  NULL, cmd_shutdown },
+	{ "rpc", NULL, "METHOD [JSON]", GROUP_SERVER, 1, 2, 0, "Call a method of the API ('-': parameters from stdin)",
+	  "The parameters are a JSON object: zinit rpc service.status '{\"name\": \"web\"}'. 'zinit rpc rpc.discover' lists\n"
+	  "all methods.", cmd_rpc },
+	{ "version", NULL, "", GROUP_SERVER, 0, 0, 0, "Versions of this program and of the server", NULL, cmd_version },
+	{ "help", NULL, "[VERB]", GROUP_SERVER, 0, 1, 0, "This overview, or one verb in detail", NULL, cmd_help },
+};
+
+const size_t commands_n = ARRAY_LEN(commands);
+
+static const char *const group_titles[GROUP_N] = {
+	[GROUP_LOOK] = "Look",
+	[GROUP_STEER] = "Steer",
+	[GROUP_LOGS] = "Logs",
+	[GROUP_CONFIG] = "Configuration",
+	[GROUP_SERVER] = "Server",
+};
+
+const struct command *command_find(const char *name)
+{
+	for (size_t i = 0; i < commands_n; i++)
+		if (str_equal(name, commands[i].name) || str_equal(name, commands[i].alias))
+			return &commands[i];
+	return NULL;
+}
+
+const char *command_nearest(const char *name)
+{
+	const char *names[ARRAY_LEN(commands)];
+
+	for (size_t i = 0; i < commands_n; i++)
+		names[i] = commands[i].name;
+	return str_nearest(name, names, commands_n);
+}
+
+/* --- parsing ---------------------------------------------------------------------------------- */
+
+static unsigned long flags_of(const struct command *command)
+{
+	return command ? command->flags | GLOBAL_FLAGS : GLOBAL_FLAGS | BIT(FLAG_VERSION);
+}
+
+static bool among(const char *choices, const char *value)
+{
+	size_t len = strlen(value);
+
+	for (const char *p = choices; p; p = strchr(p, '|')) {
+		p += *p == '|';
+		if (strncmp(p, value, len) == 0 && (p[len] == '|' || p[len] == '\0'))
+			return true;
+	}
+	return false;
+}
+
+static int set_flag(struct cli *cli, const struct flag *f, const char *value)
+{
+	char *field = (char *)&cli->opt + f->at;
+	usec_t span;
+	int64_t count;
+
+	switch (f->kind) {
+	case FLAG_KIND_BOOL:
+		*(bool *)(void *)field = true;
+		return 0;
+	case FLAG_KIND_TEXT:
+		if (f->choices && !among(f->choices, value))
+			return say_usage(cli, "--%s: '%s' is none of %s", f->name, value, f->choices);
+		*(const char **)(void *)field = value;
+		return 0;
+	case FLAG_KIND_COUNT:
+		if (parse_int(value, 0, INT_MAX, &count) < 0)
+			return say_usage(cli, "--%s: '%s' is not a number of lines", f->name, value);
+		*(int *)(void *)field = (int)count;
+		return 0;
+	case FLAG_KIND_SPAN_MS:
+		if (parse_span(value, &span) < 0 || span / USEC_PER_MSEC > INT_MAX)
+			return say_usage(cli, "--%s: '%s' is not a span such as 500ms, 10s or 2m", f->name, value);
+		*(int *)(void *)field = (int)(span / USEC_PER_MSEC);
+		return 0;
+	case FLAG_KIND_N:
+		break;
+	}
+	return 0;
+}
+
+/* What getopt_long() could not place: `typed` is the word it stumbled over, `letter` what it left in optopt. */
+static int bad_flag(struct cli *cli, unsigned long known, const char *typed, int letter, bool no_value)
+{
+	const char *names[FLAG_N];
+	const char *nearest;
+	size_t n = 0;
+
+	for (int i = 0; i < FLAG_N; i++)
+		if (known & BIT(i))
+			names[n++] = flags[i].name;
+	if (no_value)
+		return say_usage(cli, "%s needs a value", typed);
+	if (letter > UCHAR_MAX)
+		return say_usage(cli, "--%s takes no value", flags[letter - UCHAR_MAX - 1].name);
+	if (letter)
+		return say_usage(cli, "unknown flag -%c", letter);
+	nearest = str_nearest(typed + 2, names, n);
+	if (nearest)
+		return say_usage(cli, "unknown flag %s; did you mean --%s?", typed, nearest);
+	return say_usage(cli, "unknown flag %s", typed);
+}
+
+int command_parse(struct cli *cli, const struct command *command, int argc, char **argv)
+{
+	unsigned long known = flags_of(command);
+	struct option longs[FLAG_N + 1] = { 0 };
+	char shorts[2 * FLAG_N + 3];
+	size_t n = 0;
+	int id;
+
+	(void)str_copy(shorts, sizeof(shorts), command ? ":" : "+:"); /* '+': stop at the verb */
+	for (int i = 0; i < FLAG_N; i++) {
+		size_t len = strlen(shorts);
+
+		if (!(known & BIT(i)))
+			continue;
+		longs[n++] = (struct option){ flags[i].name, flags[i].value ? required_argument : no_argument, NULL,
+					      UCHAR_MAX + 1 + i };
+		if (flags[i].letter) {
+			shorts[len++] = flags[i].letter;
+			if (flags[i].value)
+				shorts[len++] = ':';
+			shorts[len] = '\0';
+		}
+	}
+	optind = 0;
+	opterr = 0;
+	while ((id = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
+		const struct flag *f = NULL;
+
+		if (id == '?' || id == ':') {
+			(void)bad_flag(cli, known, argv[optind - 1], optopt, id == ':');
+			return -1;
+		}
+		for (int i = 0; i < FLAG_N && !f; i++)
+			if (id == UCHAR_MAX + 1 + i || (flags[i].letter == id && known & BIT(i)))
+				f = &flags[i];
+		if (f && set_flag(cli, f, optarg) != 0)
+			return -1;
+	}
+	return optind;
+}
+
+/* --- help ------------------------------------------------------------------------------------- */
+
+static void help_flags(FILE *to, bool color, const char *title, unsigned long mask)
+{
+	(void)fprintf(to, "\n%s%s%s\n", color_begin(COLOR_TITLE, color), title, color_end(color));
+	for (int i = 0; i < FLAG_N; i++) {
+		char head[40];
+		int n;
+
+		if (!(mask & BIT(i)))
+			continue;
+		n = flags[i].letter ? snprintf(head, sizeof(head), "-%c, ", flags[i].letter) :
+				      snprintf(head, sizeof(head), "    ");
+		(void)snprintf(head + n, sizeof(head) - (size_t)n, "--%s %s", flags[i].name,
+			       flags[i].value ? flags[i].value : "");
+		(void)fprintf(to, "  %-20s  %s\n", head, flags[i].doc);
+	}
+}
+
+static void help_verb(FILE *to, const struct command *c)
+{
+	char head[64];
+
+	(void)snprintf(head, sizeof(head), "%s%s%s %s", c->name, c->alias ? ", " : "", c->alias ? c->alias : "", c->args);
+	(void)fprintf(to, "  %s", head);
+	for (size_t width = text_width(head); width < 26; width++)
+		(void)putc(' ', to);
+	(void)fprintf(to, "  %s\n", c->doc);
+}
+
+void command_help_all(FILE *to, bool color)
+{
+	(void)fprintf(to, "zinit looks at and steers the services of a zinit server.\n\n"
+			  "Usage: zinit [FLAG…] VERB [ARGUMENT…]\n");
+	for (int group = 0; group < GROUP_N; group++) {
+		(void)fprintf(to, "\n%s%s%s\n", color_begin(COLOR_TITLE, color), group_titles[group], color_end(color));
+		for (size_t i = 0; i < commands_n; i++)
+			if ((int)commands[i].group == group)
+				help_verb(to, &commands[i]);
+	}
+	help_flags(to, color, "Flags of every verb", GLOBAL_FLAGS | BIT(FLAG_VERSION));
+	(void)fprintf(to, "\nExit status: 0 done, 1 failed, 2 usage, 3 not running or no such service, 4 time-out,\n"
+			  "5 no server, 6 refused.\n");
+}
+
+void command_help(FILE *to, bool color, const struct command *command)
+{
+	(void)fprintf(to, "%s\n\nUsage: zinit %s %s\n", command->doc, command->name, command->args);
+	if (command->alias)
+		(void)fprintf(to, "Also:  zinit %s\n", command->alias);
+	if (command->more)
+		(void)fprintf(to, "\n%s\n", command->more);
+	if (command->flags)
+		help_flags(to, color, "Flags", command->flags);
+	help_flags(to, color, "Flags of every verb", GLOBAL_FLAGS);
+}
