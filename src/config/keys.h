@@ -15,7 +15,7 @@
 enum cfg_type {
 	CFG_STRING,    /* const char * */
 	CFG_NAME,      /* const char *: a service name */
-	CFG_PATH,      /* const char *: absolute */
+	CFG_PATH,      /* const char *: absolute; one of `choices` stands for NULL */
 	CFG_BOOL,      /* bool */
 	CFG_INT,       /* int32_t, CONFIG_UNSET allowed where there is no default */
 	CFG_COUNT,     /* uint32_t */
@@ -40,7 +40,7 @@ enum cfg_type {
 	CFG_INTS,      /* struct config_ints */
 	CFG_STATUSES,  /* struct config_ranges */
 	CFG_RLIMITS,   /* struct config_rlimits */
-	CFG_SECTION,   /* a table; `sub` rows count from the same base; at = a bool "is there" or NO_FIELD */
+	CFG_SECTION,   /* a table; `sub` rows count from the same base; at = bool "is there" or CFG_NO_FIELD */
 	CFG_RECORDS,   /* an array of tables, or one table: { const void *items; uint32_t n; } */
 	CFG_TOMBSTONE, /* a removed name; `doc` says what to use */
 	CFG_TYPE_N,
@@ -66,6 +66,8 @@ struct cfg_key {
 	const struct cfg_choice *choices; /* ends with a NULL name */
 	const struct cfg_table *sub;
 	enum cfg_apply apply;
+	bool in_target; /* a section that the file of a target may have too */
+	bool alias; /* a section whose rows are fields of another one; a file has one of the two */
 	const char *since;
 	const char *doc;
 };
@@ -73,7 +75,8 @@ struct cfg_key {
 struct cfg_table {
 	const struct cfg_key *keys; /* in the order of documents and output */
 	size_t n;
-	size_t size; /* of the C struct */
+	size_t size;    /* of the C struct */
+	size_t path_at; /* const char *: the file it came from, no key; or CFG_NO_FIELD */
 };
 
 #define CFG_NO_FIELD SIZE_MAX

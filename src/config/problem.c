@@ -14,10 +14,7 @@
 
 void problems_init(struct problems *p)
 {
-	p->n = 0;
-	p->dropped = 0;
-	p->errors = 0;
-	p->no_memory = false;
+	*p = (struct problems){ 0 };
 }
 
 void problems_fini(struct problems *p)
@@ -26,7 +23,19 @@ void problems_fini(struct problems *p)
 		free(p->items[i].key);
 		free(p->items[i].text);
 	}
+	free(p->items);
 	problems_init(p);
+}
+
+/* Room for one more; most sources have none, so it grows by one. */
+static struct problem *add_slot(struct problems *p)
+{
+	struct problem *items = reallocarray(p->items, p->n + 1, sizeof(*items));
+
+	if (!items)
+		return NULL;
+	p->items = items;
+	return &items[p->n];
 }
 
 void problems_add(struct problems *p, enum problem_level level, uint32_t line, uint32_t column,
@@ -46,7 +55,11 @@ void problems_add(struct problems *p, enum problem_level level, uint32_t line, u
 	(void)vsnprintf(text, sizeof(text), fmt, ap); /* cut where too long */
 	va_end(ap);
 
-	one = &p->items[p->n];
+	one = add_slot(p);
+	if (!one) {
+		p->no_memory = true;
+		return;
+	}
 	one->level = level;
 	one->line = line;
 	one->column = column;
@@ -106,8 +119,8 @@ void problems_format(const struct problems *p, const char *source, struct strbuf
 		strbuf_putc(out, '\n');
 	}
 	if (p->dropped > 0)
-		strbuf_addf(out, "%s%s%zu more problems\n", source ? source : "", source ? ": " : "",
-			    p->dropped);
+		strbuf_addf(out, "%s%s%zu more problems\n", source ? source : "",
+			    source ? ": " : "", p->dropped);
 	if (p->no_memory)
 		strbuf_addf(out, "%s%sout of memory\n", source ? source : "", source ? ": " : "");
 }

@@ -24,7 +24,7 @@ struct problem {
 };
 
 struct problems {
-	struct problem items[PROBLEMS_MAX];
+	struct problem *items; /* n of them */
 	size_t n;
 	size_t dropped;  /* found, but not kept */
 	size_t errors;   /* of all, kept or not */

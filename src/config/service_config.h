@@ -187,6 +187,7 @@ struct service_config {
 	uint32_t max_files;
 	uint32_t max_age_s; /* 0 = none */
 	uint32_t rate_limit; /* lines a second, 0 = none */
+	const char *log_file;        /* key "file": plain copy of the lines, NULL = none */
 	struct config_output output; /* key "stdout" */
 	struct config_output errors; /* key "stderr" */
 	enum config_compress compress;
