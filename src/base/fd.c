@@ -146,7 +146,7 @@ union control {
 	char bytes[CMSG_SPACE(FD_MESSAGE_MAX * sizeof(int))];
 };
 
-int fd_send_message(int sock, const void *data, size_t len, const int *fds, size_t n)
+int fd_send_message(int sock, const void *data, size_t len, int flags, const int *fds, size_t n)
 {
 	union control control;
 	struct iovec iov = { .iov_base = (void *)(uintptr_t)data, .iov_len = len };
@@ -166,7 +166,7 @@ int fd_send_message(int sock, const void *data, size_t len, const int *fds, size
 		c->cmsg_len = CMSG_LEN(n * sizeof(int));
 		memcpy(CMSG_DATA(c), fds, n * sizeof(int));
 	}
-	while (sendmsg(sock, &msg, MSG_NOSIGNAL) < 0) {
+	while (sendmsg(sock, &msg, flags | MSG_NOSIGNAL) < 0) {
 		if (errno != EINTR)
 			return -errno;
 	}
@@ -195,7 +195,7 @@ static void take_descriptors(struct msghdr *msg, int fds[FD_MESSAGE_MAX])
 	}
 }
 
-ssize_t fd_receive_message(int sock, void *data, size_t size, int fds[FD_MESSAGE_MAX])
+ssize_t fd_receive_message(int sock, void *data, size_t size, int flags, int fds[FD_MESSAGE_MAX])
 {
 	union control control;
 	struct iovec iov = { .iov_base = data, .iov_len = size };
@@ -208,7 +208,7 @@ ssize_t fd_receive_message(int sock, void *data, size_t size, int fds[FD_MESSAGE
 	ssize_t n;
 
 	do {
-		n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
+		n = recvmsg(sock, &msg, flags | MSG_CMSG_CLOEXEC);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;

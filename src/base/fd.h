@@ -35,14 +35,15 @@ int fd_write_file_atomic(const char *path, const void *data, size_t len, mode_t 
 
 /**
  * Send one datagram with `n` (0..FD_MESSAGE_MAX) descriptors on a unix socket (SOCK_SEQPACKET), without SIGPIPE.
+ * `flags`: those of sendmsg(2), e.g. MSG_DONTWAIT.
  * Returns 0 or negative errno (-EAGAIN on a full non-blocking socket). The descriptors stay the caller's.
  */
-int fd_send_message(int sock, const void *data, size_t len, const int *fds, size_t n);
+int fd_send_message(int sock, const void *data, size_t len, int flags, const int *fds, size_t n);
 /**
  * Receive one datagram of at most `size` bytes and up to FD_MESSAGE_MAX descriptors (close-on-exec) into `fds`, unused
- * places set to -1. Returns the length, 0 at end of file, or negative errno. -EMSGSIZE: it did not fit; all that came
+ * places set to -1. `flags`: those of recvmsg(2), e.g. MSG_DONTWAIT. Returns the length, 0 at end of file, or negative errno. -EMSGSIZE: it did not fit; all that came
  * was closed.
  */
-ssize_t fd_receive_message(int sock, void *data, size_t size, int fds[FD_MESSAGE_MAX]);
+ssize_t fd_receive_message(int sock, void *data, size_t size, int flags, int fds[FD_MESSAGE_MAX]);
 
 #endif

@@ -5,8 +5,8 @@
 
 /* A service name is a file stem, a key in the keeper (below) and a column in lists. */
 #define LIMIT_NAME 63
-/* Key of a descriptor that the keeper holds: "out:" + name + NUL, rounded up. */
-#define LIMIT_KEEPER_KEY 72
+/* Key of a descriptor that the keeper holds: "pipe:" + id + ":" + run + streams. */
+#define LIMIT_KEEPER_KEY 40
 /* A service file: far above any sane one, far below what would hurt. */
 #define LIMIT_CONFIG_FILE (1U << 20)
 /* An env_file; issue 3 asks that a 10 MB one is refused in good order. */

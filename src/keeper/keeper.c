@@ -3,7 +3,6 @@
 #include "keeper/keeper.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -23,8 +22,6 @@
 #include "base/mem.h"
 #include "keeper/wire.h"
 
-/* Zombies that wait for the end of their group. When they are more, exits behind them wait a little. */
-#define DEFERRED_MAX 1024
 /* Slots are virtual memory until they are used; the most that descriptors can fill with one slot a service. */
 #define SLOTS_MAX (1U << 18)
 #define ARGS_MAX 64
@@ -56,8 +53,6 @@ struct keeper {
 	int64_t retry_ms;
 	uint64_t pending_signals; /* bit n: signal n came while no server listened */
 	pid_t told;               /* exit told, answer not yet here; 0: none */
-	pid_t deferred[DEFERRED_MAX];
-	size_t deferred_n;
 };
 
 static const int forwarded[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGPWR, SIGQUIT };
@@ -71,11 +66,12 @@ static int64_t now_ms(void)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-static int send_to_server(const struct keeper *k, const struct wire_message *m, const int *fds, size_t n)
+static int send_to_server(const struct keeper *k, const struct wire_message *m, int flags, const int *fds,
+			  size_t n)
 {
 	if (k->sock < 0)
 		return -ENOTCONN;
-	return fd_send_message(k->sock, m, sizeof(*m), fds, n);
+	return fd_send_message(k->sock, m, sizeof(*m), flags, fds, n);
 }
 
 /* --- descriptors ------------------------------------------------------------------------------ */
@@ -125,35 +121,14 @@ static void keep(struct keeper *k, const struct wire_message *m, int *fds)
 
 /* --- exits ------------------------------------------------------------------------------------ */
 
-static bool is_deferred(const struct keeper *k, pid_t pid)
-{
-	for (size_t i = 0; i < k->deferred_n; i++) {
-		if (k->deferred[i] == pid)
-			return true;
-	}
-	return false;
-}
-
 static void reap(struct keeper *k, pid_t pid)
 {
 	siginfo_t info;
 
-	for (size_t i = 0; i < k->deferred_n; i++) {
-		if (k->deferred[i] == pid)
-			k->deferred[i--] = k->deferred[--k->deferred_n];
-	}
 	if (k->told == pid)
 		k->told = 0;
 	if (pid != k->server)
 		(void)waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG);
-}
-
-static void defer(struct keeper *k, pid_t pid)
-{
-	if (k->told == pid && k->deferred_n < DEFERRED_MAX) {
-		k->deferred[k->deferred_n++] = pid;
-		k->told = 0;
-	}
 }
 
 /* Has this child ended? Fills `info` and leaves it a zombie. */
@@ -163,38 +138,7 @@ static bool peek(idtype_t type, pid_t pid, siginfo_t *info)
 	return waitid(type, (id_t)pid, info, WEXITED | WNOWAIT | WNOHANG) == 0 && info->si_pid != 0;
 }
 
-/*
- * waitid(P_ALL) shows the same zombie first until it is reaped. Behind deferred ones, look at each child. The kernel
- * lists them in /proc/PID/task/TID/children (proc(5), since Linux 3.5, CONFIG_PROC_CHILDREN); without it, exits behind a
- * deferred zombie are told when that one is reaped.
- */
-static bool peek_behind(const struct keeper *k, siginfo_t *info)
-{
-	char path[64];
-	char chunk[4096];
-	pid_t pid = 0;
-	ssize_t n;
-
-	(void)snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
-
-	AUTO(auto_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return false;
-	while ((n = read(fd, chunk, sizeof(chunk))) > 0) {
-		for (ssize_t i = 0; i < n; i++) {
-			if (chunk[i] >= '0' && chunk[i] <= '9') {
-				pid = pid * 10 + (chunk[i] - '0');
-				continue;
-			}
-			if (pid && pid != k->server && !is_deferred(k, pid) && peek(P_PID, pid, info))
-				return true;
-			pid = 0;
-		}
-	}
-	return false;
-}
-
+/* One at a time: waitid(P_ALL) shows the same zombie first until it is reaped. */
 static void tell_exit(struct keeper *k)
 {
 	struct wire_message m = { .type = WIRE_EXITED };
@@ -204,12 +148,10 @@ static void tell_exit(struct keeper *k)
 		return;
 	if (info.si_pid == k->server)
 		return; /* its own end is seen to first */
-	if (is_deferred(k, info.si_pid) && !peek_behind(k, &info))
-		return;
 	m.pid = info.si_pid;
 	m.code = info.si_code;
 	m.value = info.si_status;
-	if (send_to_server(k, &m, NULL, 0) == 0)
+	if (send_to_server(k, &m, MSG_DONTWAIT, NULL, 0) == 0)
 		k->told = info.si_pid;
 }
 
@@ -249,11 +191,11 @@ static void hand_over(struct keeper *k)
 			continue;
 		m.slot = i;
 		memcpy(m.key, k->slots[i].key, sizeof(m.key));
-		if (send_to_server(k, &m, k->slots[i].fds, count_fds(k->slots[i].fds)) < 0)
+		if (send_to_server(k, &m, 0, k->slots[i].fds, count_fds(k->slots[i].fds)) < 0)
 			return; /* it died already: its end is handled like any other */
 	}
 	m = (struct wire_message){ .type = WIRE_BEGIN, .value = k->servers - 1 };
-	(void)send_to_server(k, &m, NULL, 0);
+	(void)send_to_server(k, &m, 0, NULL, 0);
 }
 
 static void retry_later(struct keeper *k)
@@ -292,7 +234,6 @@ static void start_server(struct keeper *k)
 	(void)setsockopt(k->sock, SOL_SOCKET, SO_SNDTIMEO, &(struct timeval){ .tv_sec = WIRE_HUNG_MS / 1000 },
 			 sizeof(struct timeval));
 	hand_over(k);
-	(void)fd_set_nonblock(k->sock, true);
 }
 
 static void on_message(struct keeper *k, const struct wire_message *m, int *fds)
@@ -313,9 +254,6 @@ static void on_message(struct keeper *k, const struct wire_message *m, int *fds)
 	case WIRE_REAP:
 		reap(k, m->pid);
 		break;
-	case WIRE_DEFER:
-		defer(k, m->pid);
-		break;
 	case WIRE_HEARTBEAT:
 		break;
 	case WIRE_DONE:
@@ -334,7 +272,7 @@ static bool read_messages(struct keeper *k)
 	for (;;) {
 		struct wire_message m;
 		int fds[FD_MESSAGE_MAX] = { -1, -1, -1, -1 };
-		ssize_t n = fd_receive_message(k->sock, &m, sizeof(m), fds);
+		ssize_t n = fd_receive_message(k->sock, &m, sizeof(m), MSG_DONTWAIT, fds);
 
 		if (n == -EAGAIN)
 			return true;
@@ -368,8 +306,7 @@ static bool server_ended(struct keeper *k, int *out_code)
 	(void)close(k->sock);
 	k->sock = -1;
 	k->server = 0;
-	k->told = 0;
-	k->deferred_n = 0; /* the next server is told of them again */
+	k->told = 0; /* the next server is told of it again */
 	if (k->done || !k->ever_ready) {
 		*out_code = k->done ? k->done_code : exit_code_of(&info);
 		return true;
@@ -409,7 +346,7 @@ static void forward_signals(struct keeper *k)
 	for (int signo = 1; k->pending_signals && signo < 64; signo++) {
 		struct wire_message m = { .type = WIRE_SIGNAL, .value = signo };
 
-		if ((k->pending_signals & (1ULL << signo)) && send_to_server(k, &m, NULL, 0) == 0)
+		if ((k->pending_signals & (1ULL << signo)) && send_to_server(k, &m, MSG_DONTWAIT, NULL, 0) == 0)
 			k->pending_signals &= ~(1ULL << signo);
 	}
 }

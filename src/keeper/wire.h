@@ -5,8 +5,8 @@
  * the next, so what was sent has happened.
  *
  * Start of a server: the keeper sends one WIRE_KEPT for each slot in use, then WIRE_BEGIN, then what comes.
- * An exit: keeper WIRE_EXITED(pid) → server commits it to its state record → WIRE_REAP(pid), or WIRE_DEFER(pid) if the
- * zombie must stay (its pid and process group then can't be recycled) until a later WIRE_REAP.
+ * An exit: keeper WIRE_EXITED(pid) → server commits it to its state record → WIRE_REAP(pid). Until then the zombie is the
+ * record, and its pid and process group can't be recycled.
  */
 #ifndef KEEPER_WIRE_H
 #define KEEPER_WIRE_H
@@ -24,7 +24,6 @@ enum wire_type {
 	WIRE_KEEP,      /* `slot`, `key`, descriptors: hold them; replaces what the slot held */
 	WIRE_FORGET,    /* `slot`: close what it holds */
 	WIRE_REAP,      /* `pid` */
-	WIRE_DEFER,     /* `pid` */
 	WIRE_HEARTBEAT,
 	WIRE_DONE, /* `value`: exit code. When the server ends now, the keeper ends with this code. */
 	/* keeper → server */

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The keeper with scripted servers: this program runs itself as the server ("--brain FD SCENARIO"), and each server
+ * process plays the part that its number (WIRE_BEGIN) has in the scenario. The keeper's exit code is the verdict.
+ */
+#include "keeper/keeper.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "keeper/wire.h"
+
+#include "../testing.h"
+
+#define RIGHT 77
+#define WRONG 78
+
+/* --- the server's side ------------------------------------------------------------------------ */
+
+struct server {
+	int sock;
+	int number; /* how many servers there were before */
+	int kept_fd;
+	char kept_key[LIMIT_KEEPER_KEY];
+	uint32_t kept_slot;
+	int kept_n;
+};
+
+static struct wire_message receive(const struct server *s, int *fds)
+{
+	struct wire_message m = { 0 };
+
+	if (fd_receive_message(s->sock, &m, sizeof(m), 0, fds) != (ssize_t)sizeof(m))
+		_exit(WRONG);
+	return m;
+}
+
+static struct wire_message expect(const struct server *s, enum wire_type type)
+{
+	int fds[FD_MESSAGE_MAX];
+	struct wire_message m = receive(s, fds);
+
+	if (m.type != type)
+		_exit(WRONG);
+	return m;
+}
+
+static void say(const struct server *s, struct wire_message m, const int *fds, size_t n)
+{
+	if (fd_send_message(s->sock, &m, sizeof(m), 0, fds, n) < 0)
+		_exit(WRONG);
+}
+
+static void begin(struct server *s)
+{
+	int fds[FD_MESSAGE_MAX];
+	struct wire_message m;
+
+	s->kept_fd = -1;
+	while ((m = receive(s, fds)).type == WIRE_KEPT) {
+		s->kept_n++;
+		s->kept_fd = fds[0];
+		s->kept_slot = m.slot;
+		memcpy(s->kept_key, m.key, sizeof(m.key));
+	}
+	if (m.type != WIRE_BEGIN)
+		_exit(WRONG);
+	s->number = m.value;
+	say(s, (struct wire_message){ .type = WIRE_READY, .value = WIRE_VERSION }, NULL, 0);
+}
+
+static void done(const struct server *s, int code)
+{
+	say(s, (struct wire_message){ .type = WIRE_DONE, .value = code }, NULL, 0);
+	_exit(0);
+}
+
+/* A child of the keeper, our sibling. */
+static pid_t sibling(int exit_code)
+{
+	pid_t pid = (pid_t)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
+
+	if (pid == 0)
+		_exit(exit_code);
+	return pid;
+}
+
+static void play_descriptors(struct server *s)
+{
+	int fd = memfd_create("kept", 0);
+	char text[8] = "";
+
+	if (s->number == 0) {
+		(void)!write(fd, "hello", 5);
+		say(s, (struct wire_message){ .type = WIRE_KEEP, .slot = 9, .key = "other" }, &fd, 1);
+		say(s, (struct wire_message){ .type = WIRE_KEEP, .slot = 5, .key = "mine" }, &fd, 1);
+		say(s, (struct wire_message){ .type = WIRE_FORGET, .slot = 9 }, NULL, 0);
+		(void)raise(SIGKILL); /* the last words are in the socket */
+	}
+	if (s->kept_n != 1 || s->kept_slot != 5 || strcmp(s->kept_key, "mine") != 0)
+		done(s, WRONG);
+	(void)!pread(s->kept_fd, text, 5, 0);
+	done(s, strcmp(text, "hello") == 0 ? RIGHT : WRONG);
+}
+
+static void play_exits(struct server *s)
+{
+	struct wire_message m;
+	siginfo_t info;
+
+	if (s->number == 0) {
+		pid_t pid = sibling(3);
+
+		m = expect(s, WIRE_EXITED);
+		if (m.pid != pid || m.code != CLD_EXITED || m.value != 3 || kill(pid, 0) < 0)
+			_exit(WRONG);
+		(void)raise(SIGKILL); /* told, not acknowledged */
+	}
+	m = expect(s, WIRE_EXITED);
+	if (m.value != 3 || kill(m.pid, 0) < 0 || waitid(P_PID, (id_t)m.pid, &info, WEXITED | WNOHANG) == 0)
+		done(s, WRONG);
+	done(s, RIGHT);
+}
+
+static void play_second_exit(struct server *s)
+{
+	pid_t a = sibling(1);
+	pid_t b = sibling(2);
+	struct wire_message m = expect(s, WIRE_EXITED);
+	pid_t first = m.pid;
+
+	if (first != a && first != b)
+		done(s, WRONG);
+	say(s, (struct wire_message){ .type = WIRE_REAP, .pid = first }, NULL, 0);
+	m = expect(s, WIRE_EXITED);
+	if (m.pid != (first == a ? b : a) || kill(first, 0) == 0)
+		done(s, WRONG);
+	done(s, RIGHT);
+}
+
+static void play_signal(struct server *s)
+{
+	(void)kill(getppid(), SIGTERM);
+	done(s, expect(s, WIRE_SIGNAL).value == SIGTERM ? RIGHT : WRONG);
+}
+
+static void play_garbage(struct server *s)
+{
+	if (s->number == 0) {
+		(void)fd_send_message(s->sock, "short", 5, 0, NULL, 0);
+		say(s, (struct wire_message){ .type = 9999 }, NULL, 0);
+		say(s, (struct wire_message){ .type = WIRE_KEEP, .slot = UINT32_MAX }, NULL, 0);
+		say(s, (struct wire_message){ .type = WIRE_REAP, .pid = getpid() }, NULL, 0);
+		say(s, (struct wire_message){ .type = WIRE_REAP, .pid = 1 }, NULL, 0);
+		(void)raise(SIGKILL);
+	}
+	done(s, s->kept_n == 0 ? RIGHT : WRONG);
+}
+
+static void play_closed_socket(struct server *s)
+{
+	if (s->number == 0) {
+		(void)close(s->sock);
+		for (;;)
+			(void)pause(); /* useless without the keeper: it must be killed */
+	}
+	done(s, RIGHT);
+}
+
+static const struct {
+	const char *name;
+	void (*play)(struct server *s);
+} scenarios[] = {
+	{ "descriptors", play_descriptors }, { "exits", play_exits },
+	{ "second-exit", play_second_exit }, { "signal", play_signal },
+	{ "garbage", play_garbage },	     { "closed-socket", play_closed_socket },
+};
+
+static int run_server(int sock, const char *scenario)
+{
+	struct server s = { .sock = sock };
+
+	if (strcmp(scenario, "never-ready") == 0)
+		return 5;
+	begin(&s);
+	for (size_t i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++) {
+		if (strcmp(scenarios[i].name, scenario) == 0)
+			scenarios[i].play(&s);
+	}
+	return WRONG;
+}
+
+/* --- the keeper's side ------------------------------------------------------------------------ */
+
+static int keeper_code(const char *scenario)
+{
+	char self[] = "/proc/self/exe";
+	char name[32];
+	char *argv[] = { self, name, NULL };
+	int status;
+	pid_t pid;
+
+	(void)snprintf(name, sizeof(name), "%s", scenario);
+	pid = fork();
+	if (pid == 0) {
+		struct error err;
+
+		(void)alarm(30); /* a keeper that hangs fails the test */
+		_exit(keeper_run(argv, &err));
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void test_descriptors_go_to_the_next_server(void **state)
+{
+	(void)state;
+	assert_int_equal(keeper_code("descriptors"), RIGHT);
+}
+
+static void test_an_exit_is_told_until_it_is_acknowledged(void **state)
+{
+	(void)state;
+	assert_int_equal(keeper_code("exits"), RIGHT);
+}
+
+static void test_exits_follow_one_another(void **state)
+{
+	(void)state;
+	assert_int_equal(keeper_code("second-exit"), RIGHT);
+}
+
+static void test_signals_are_passed_on(void **state)
+{
+	(void)state;
+	assert_int_equal(keeper_code("signal"), RIGHT);
+}
+
+static void test_garbage_does_no_harm(void **state)
+{
+	(void)state;
+	assert_int_equal(keeper_code("garbage"), RIGHT);
+}
+
+static void test_a_server_that_closed_its_socket_is_replaced(void **state)
+{
+	(void)state;
+	assert_int_equal(keeper_code("closed-socket"), RIGHT);
+}
+
+static void test_a_server_that_never_worked_ends_the_keeper(void **state)
+{
+	(void)state;
+	assert_int_equal(keeper_code("never-ready"), 5);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_descriptors_go_to_the_next_server),
+		cmocka_unit_test(test_an_exit_is_told_until_it_is_acknowledged),
+		cmocka_unit_test(test_exits_follow_one_another),
+		cmocka_unit_test(test_signals_are_passed_on),
+		cmocka_unit_test(test_garbage_does_no_harm),
+		cmocka_unit_test(test_a_server_that_closed_its_socket_is_replaced),
+		cmocka_unit_test(test_a_server_that_never_worked_ends_the_keeper),
+	};
+
+	if (argc == 4 && strcmp(argv[1], "--brain") == 0)
+		return run_server((int)strtol(argv[2], NULL, 10), argv[3]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
