@@ -19,9 +19,11 @@
 #include "base/error.h"
 #include "base/list.h"
 #include "base/time.h"
+#include "log/line.h"
 
 struct core;
 struct log_engine;
+struct log_service;
 struct loop;
 struct server_settings;
 struct service_config;
@@ -31,7 +33,6 @@ struct supervisor;
 
 struct supervisor_options {
 	struct loop *loop;
-	struct log_engine *log;
 	int keeper_fd; /* the brain's end of the keeper's socket pair; owned by the supervisor afterwards */
 	const char *const *service_dirs; /* in order of loading; strings are copied */
 	const bool *service_dirs_system; /* true: everything in that directory gets class = system */
@@ -43,13 +44,22 @@ struct supervisor_options {
 };
 
 /**
- * Take over from the keeper what an earlier server left (descriptors, state, definitions), or begin empty, then load the
- * service directories and start what is to be started.
+ * Make the supervisor and take from the keeper what an earlier server left. Nothing is started yet.
  *
- * Returns 0 and the supervisor, or negative errno with `err` filled: only for what makes running impossible (no memory, no
- * keeper). Bad service files are reported by diag() and by supervisor_invalid_next(), and don't fail it.
+ * Returns 0, or negative errno with `err` filled: no memory, no keeper. `keeper_fd` is taken over in any case.
  */
 int supervisor_new(const struct supervisor_options *options, struct supervisor **out, struct error *err);
+/**
+ * `log` is borrowed for the supervisor's life; its on_ended must be supervisor_log_ended() with the supervisor as data.
+ * Go on with the services of the earlier server, or, if there was none, load the service directories and start what is to
+ * be started; then tell the keeper that we work.
+ *
+ * Returns 0, or negative errno with `err` filled: only for what makes running impossible. Bad service files are reported by
+ * diag() and by supervisor_invalid_next(), and don't fail it.
+ */
+int supervisor_begin(struct supervisor *sup, struct log_engine *log, struct error *err);
+/** A log_ended_fn: a pipe was read to its end, so the keeper need not hold it any more. */
+void supervisor_log_ended(struct log_service *svc, uint64_t run, enum log_stream stream, void *data);
 /** Free everything; running services are left alone. NULL is fine. */
 void supervisor_free(struct supervisor *sup);
 

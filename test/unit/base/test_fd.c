@@ -62,8 +62,8 @@ static void test_descriptors_pass_and_too_long_a_message_leaks_none(void **state
 	(void)state;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
 	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
-	assert_int_equal(fd_send_message(pair[0], "hi", 2, pipes, 2), 0);
-	assert_int_equal(fd_receive_message(pair[1], data, sizeof(data), got), 2);
+	assert_int_equal(fd_send_message(pair[0], "hi", 2, 0, pipes, 2), 0);
+	assert_int_equal(fd_receive_message(pair[1], data, sizeof(data), 0, got), 2);
 	assert_true(got[0] >= 0 && got[1] >= 0);
 	assert_int_equal(got[2], -1);
 	assert_true(fcntl(got[0], F_GETFD) & FD_CLOEXEC);
@@ -71,12 +71,12 @@ static void test_descriptors_pass_and_too_long_a_message_leaks_none(void **state
 	assert_int_equal(read(pipes[0], &byte, 1), 1);
 
 	next = dup(0);
-	assert_int_equal(fd_send_message(pair[0], "far too long", 12, pipes, 2), 0);
-	assert_int_equal(fd_receive_message(pair[1], data, sizeof(data), got), -EMSGSIZE);
+	assert_int_equal(fd_send_message(pair[0], "far too long", 12, 0, pipes, 2), 0);
+	assert_int_equal(fd_receive_message(pair[1], data, sizeof(data), 0, got), -EMSGSIZE);
 	(void)close(next);
 	assert_int_equal(dup(0), next); /* the lowest free descriptor is the same: nothing stayed open */
 	(void)close(pair[0]);
-	assert_int_equal(fd_receive_message(pair[1], data, sizeof(data), got), 0);
+	assert_int_equal(fd_receive_message(pair[1], data, sizeof(data), 0, got), 0);
 }
 
 int main(void)

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shared by the files of this folder alone: the supervisor's object, its units, and who does what. */
+#ifndef SUPERVISOR_INTERNAL_H
+#define SUPERVISOR_INTERNAL_H
+
+#include "base/list.h"
+#include "config/load.h"
+#include "config/service_config.h"
+#include "log/log.h"
+#include "loop/loop.h"
+#include "process/cgroup.h"
+#include "process/spawner.h"
+#include "process/stop.h"
+#include "service/core.h"
+#include "supervisor/children.h"
+#include "supervisor/definitions.h"
+#include "supervisor/events.h"
+#include "supervisor/keeper_link.h"
+#include "supervisor/policy.h"
+#include "supervisor/state.h"
+#include "supervisor/supervisor.h"
+
+/* Of struct saved; a server that finds another version starts fresh services beside nothing it could adopt. */
+#define SAVED_VERSION 1
+
+/* An exit that is on record but not yet told to the core: its last lines are still being read. */
+struct saved_exit {
+	int32_t pid; /* 0: none */
+	int32_t code;
+	int32_t status;
+};
+
+/* What is kept of a service over the server's death, in the state memfd; the slot's number is the core's id. */
+struct saved {
+	struct service_record core;
+	struct saved_exit exit;
+	ts_ns started_at;
+	ts_ns ended_at;
+	uint8_t by_shell;
+	char name[LIMIT_NAME + 1];
+};
+
+/* The pipes of one run: read ends in the log engine and the keeper; write ends here while something is being spawned. */
+struct run_pipes {
+	struct list node;
+	uint64_t run;
+	uint32_t slot;      /* of the keeper */
+	unsigned int open;  /* streams whose read end is still open: bit 1 << LOG_STDOUT … */
+	int write_fds[LOG_STREAM_N]; /* -1: closed; stderr may be the same number as stdout */
+	unsigned int users; /* spawns that still need the write ends */
+};
+
+struct task;
+struct health;
+
+/* One service or target. */
+struct unit {
+	struct supervisor *sup;
+	uint32_t id; /* in the core, and slot in the state */
+	struct service_config *config;
+	char *path;                  /* its file, where config->path does not say: taken over from an earlier server; else NULL */
+	struct service_config *next; /* takes effect when the current run is gone; NULL: none */
+	struct saved saved;
+	struct loop_timer *timer; /* NULL until first needed */
+	struct log_service *log;  /* NULL: nothing of it is logged */
+	uint32_t ring_slot;       /* of the keeper */
+	struct list pipes;        /* struct run_pipes, oldest first */
+	struct stop *stop;
+	struct task *task; /* pre_start, post_stop or stop command under way */
+	struct cgroup *cgroup;
+	struct health *health;
+	bool gone;     /* the stop object saw nothing left, but the exit is not told to the core yet */
+	bool removing; /* forget it once it is down */
+	bool remove_file;
+};
+
+/* A file that could not be loaded. */
+struct invalid {
+	struct list node;
+	char *path;
+	char *name;
+	char *message;
+};
+
+struct service_dir {
+	char *path;
+	bool system;
+};
+
+struct supervisor {
+	struct loop *loop;
+	struct log_engine *log;
+	const struct server_settings *settings;
+	void (*on_done)(int code, void *data);
+	void *data;
+	struct core *core;
+	struct keeper_link *keeper;
+	struct state *state;
+	struct definitions *definitions;
+	uint32_t state_slot, definitions_slot, events_slot; /* of the keeper */
+	struct events events;
+	struct spawner *spawner;
+	struct stopper *stopper;
+	struct cgroup_root *cgroups; /* NULL: not available */
+	struct children children;
+	struct unit **units; /* by id */
+	size_t units_n;
+	struct service_dir *dirs;
+	size_t dirs_n;
+	struct list invalid;
+	struct loop_timer *shutdown_timer;
+	struct core_event *queue; /* events that came while effects were carried out */
+	size_t queue_n, queue_cap;
+	bool stepping;
+	int exit_code;
+	uint64_t tag_instance;
+	struct policy_box policy_box; /* scratch */
+	struct effects effects;       /* scratch */
+};
+
+/* supervisor.c */
+struct unit *unit_at(const struct supervisor *sup, uint32_t id);
+struct unit *unit_find(const struct supervisor *sup, const char *name);
+/** Feed the core, carry out what follows, and what comes of that. Returns what core_step() said of `event`. From within effects it is queued (0). */
+int supervisor_feed(struct supervisor *sup, const struct core_event *event);
+/** After core_update() or core_remove(): carry out what they left queued in the core. */
+void supervisor_continue(struct supervisor *sup);
+/** Write the unit's record to the state. */
+void unit_save(struct unit *unit);
+void supervisor_announce(struct supervisor *sup, enum supervisor_event_kind kind, const char *name, const char *cause);
+
+/** As supervisor_feed(), for core_resume(). */
+void supervisor_resume(struct supervisor *sup, uint32_t id, const struct core_facts *facts);
+
+/* unit.c */
+/** A unit for a service that the core knows as `id`; takes `config` over on success. Its definition is stored. */
+int unit_new(struct supervisor *sup, uint32_t id, struct service_config *config, struct unit **out);
+/** Add to the core, make the unit and put it on record. Takes `config` over on success. */
+int unit_add(struct supervisor *sup, struct service_config *config, struct unit **out, struct error *err);
+void unit_free(struct unit *unit);
+/** Make `config` the unit's (taken over), in the core as well. Returns 0 or negative errno; then nothing changed and `config` is the caller's. */
+int unit_set_config(struct unit *unit, struct service_config *config, struct error *err);
+/** Its file, or NULL. */
+const char *unit_path(const struct unit *unit);
+/** Store the text of unit->config in the definitions. Returns 0 or negative errno. */
+int unit_store_definition(struct unit *unit);
+/** Forget a unit that is down: core, state, log, file if asked. */
+void unit_forget(struct unit *unit);
+void unit_target(const struct unit *unit, struct stop_target *out);
+
+/* perform.c */
+void perform(struct supervisor *sup, const struct effect *effect);
+
+/* pipes.c */
+/** The pipes of `run`, made if need be, given to the keeper and the log engine. NULL with *out_error: negative errno. */
+struct run_pipes *pipes_open(struct unit *unit, uint64_t run, int *out_error);
+/** One spawn that used the write ends is done; the last one closes them. */
+void pipes_release(struct unit *unit, struct run_pipes *pipes);
+/** The log engine read a stream to its end. */
+void pipes_ended(struct unit *unit, uint64_t run, enum log_stream stream);
+bool pipes_any(const struct unit *unit, uint64_t run);
+/** Take back read ends that the keeper held. */
+int pipes_adopt(struct unit *unit, uint64_t run, struct kept *kept, unsigned int streams);
+/** Forget all; the keeper goes on holding its copies. */
+void pipes_fini(struct unit *unit);
+/** Make sure that the unit has a place in the log engine, if anything of it is logged. Returns 0 or negative errno. */
+int unit_open_log(struct unit *unit, int kept_ring_fd, uint32_t kept_slot);
+
+/** Take the pipes out of their unit, which may go before them. */
+void pipes_orphan(struct run_pipes *pipes);
+void pipes_free_orphan(struct supervisor *sup, struct run_pipes *pipes);
+
+/* launch.c */
+/** An exit that the keeper told before the spawner answered. The first member of all that is given to the spawner as data. */
+struct early_exit {
+	pid_t pid; /* 0: none */
+	int code, status;
+};
+
+/** Spawn the main process of `run`. Failures come back as EV_SPAWN_FAILED. */
+void launch(struct unit *unit, uint64_t run);
+/** Fill what every process of the service shares: directory, environment, user, limits… `out` borrows from the config. */
+void launch_request(struct unit *unit, struct spawn_request *out, struct spawn_rlimit *rlimits, size_t rlimits_max);
+/** The keeper says that a child ended. */
+void launch_on_exited(struct supervisor *sup, pid_t pid, int code, int status);
+/** The main process of the unit ended (now, or as the record of an earlier server says): read its last lines, then tell the core. */
+void launch_finish_exit(struct unit *unit);
+/** Watch the main process `pid` of an adopted unit. */
+int launch_adopt(struct unit *unit, pid_t pid);
+
+/* task.c */
+enum task_kind { TASK_PRE_START, TASK_POST_STOP, TASK_STOP_COMMAND, TASK_RELOAD_COMMAND };
+/** Run the commands of that kind, one after the other; `run` is for the log. Answers as events, where the kind has any. */
+void task_start(struct unit *unit, enum task_kind kind, uint64_t run);
+/** Kill what runs and forget it; no answer comes. */
+void task_cancel(struct unit *unit);
+
+/* probes.c */
+void probes_start(struct unit *unit, uint64_t run);
+void probes_stop(struct unit *unit);
+const char *probes_state(const struct unit *unit, const char **out_error);
+
+/* filters.c */
+/** Is there no foreign process that matches process_filters (any more: kill_others kills them)? */
+bool filters_clear(struct unit *unit);
+
+/* adopt.c */
+/** Begin empty, or take over what an earlier server left. */
+int adopt(struct supervisor *sup, struct error *err);
+
+/* manage.c */
+/** Load all directories for the first time and start what is to be started. */
+int manage_load(struct supervisor *sup, struct error *err);
+/** Look at the directories again for the list of invalid files only. */
+void manage_scan_invalid(struct supervisor *sup);
+void manage_fini(struct supervisor *sup);
+/** The definition that waits for the end of the old run, if any, takes effect now. */
+void unit_apply_next(struct unit *unit);
+
+/* own_log.c */
+/** Make the server's own diagnostics the log of a service "zinit". */
+int own_log_open(struct supervisor *sup, struct error *err);
+
+#endif

@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Owns: the set of services: loading the directories, reloading, adding, replacing, removing. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/diag.h"
+#include "base/fd.h"
+#include "config/diff.h"
+#include "config/encode.h"
+#include "supervisor/internal.h"
+
+#define PATH_SIZE 4096
+#define CHAIN_SIZE 512
+
+/* --- files that could not be loaded ------------------------------------------------------------- */
+
+static void invalid_free(struct invalid *invalid)
+{
+	list_remove(&invalid->node);
+	free(invalid->path);
+	free(invalid->name);
+	free(invalid->message);
+	free(invalid);
+}
+
+static void invalid_clear(struct supervisor *sup)
+{
+	struct invalid *invalid;
+
+	LIST_FOREACH (invalid, &sup->invalid, node)
+		invalid_free(invalid);
+}
+
+static void invalid_add(struct supervisor *sup, const char *path, const char *name, const char *message)
+{
+	struct invalid *invalid = calloc(1, sizeof(*invalid));
+
+	if (!invalid)
+		return;
+	list_append(&sup->invalid, &invalid->node);
+	invalid->path = strdup(path ? path : "");
+	invalid->name = strdup(name);
+	invalid->message = strdup(message);
+	if (!invalid->path || !invalid->name || !invalid->message)
+		invalid_free(invalid);
+}
+
+static void report(enum diag_level level, const struct problems *problems, const char *path)
+{
+	for (size_t i = 0; i < problems->n; i++) {
+		AUTO(strbuf_fini) struct strbuf line = STRBUF(DIAG_LINE_MAX);
+
+		problem_format(&problems->items[i], path, &line);
+		diag(level, "%s", strbuf_str(&line));
+	}
+}
+
+static void note_invalid(struct supervisor *sup, const struct loaded *item, bool quiet)
+{
+	AUTO(strbuf_fini) struct strbuf text = STRBUF(4096);
+
+	problems_format(&item->problems, item->path, &text);
+	while (text.len && text.data[text.len - 1] == '\n')
+		text.data[--text.len] = '\0';
+	invalid_add(sup, item->path, item->name, strbuf_str(&text));
+	if (!quiet)
+		report(DIAG_ERROR, &item->problems, item->path);
+}
+
+/* --- reading the directories ------------------------------------------------------------------ */
+
+static int read_dirs(struct supervisor *sup, struct loaded_dir *out, bool quiet, struct error *err)
+{
+	invalid_clear(sup);
+	for (size_t i = 0; i < sup->dirs_n; i++) {
+		int r = load_dir(sup->dirs[i].path, sup->dirs[i].system ? LOAD_SYSTEM : 0, out, err);
+
+		if (r < 0)
+			return r;
+		if (r == 0 && !quiet)
+			diag(DIAG_WARN, "no service files (*.toml) in '%s'", sup->dirs[i].path);
+	}
+	for (size_t i = 0; i < out->n; i++) {
+		if (!out->items[i].config)
+			note_invalid(sup, &out->items[i], quiet);
+		else if (!quiet)
+			report(DIAG_WARN, &out->items[i].problems, out->items[i].path);
+	}
+	return 0;
+}
+
+static void drop_cycles(struct supervisor *sup)
+{
+	char chain[CHAIN_SIZE];
+	uint32_t id;
+
+	while ((id = core_find_cycle(sup->core, chain, sizeof(chain))) != CORE_NONE) {
+		struct unit *unit = unit_at(sup, id);
+		char message[CHAIN_SIZE + 64];
+
+		(void)snprintf(message, sizeof(message), "cyclic dependency detected: %s", chain);
+		diag(DIAG_ERROR, "%s: %s", unit_path(unit) ? unit_path(unit) : unit->saved.name, message);
+		invalid_add(sup, unit_path(unit), unit->saved.name, message);
+		unit_forget(unit);
+	}
+}
+
+int manage_load(struct supervisor *sup, struct error *err)
+{
+	struct loaded_dir dir = { 0 };
+	int r = read_dirs(sup, &dir, false, err);
+
+	for (size_t i = 0; r == 0 && i < dir.n; i++) {
+		struct unit *unit;
+		struct error why;
+
+		if (!dir.items[i].config)
+			continue;
+		if (unit_add(sup, dir.items[i].config, &unit, &why) < 0) {
+			diag(DIAG_ERROR, "%s: %s", dir.items[i].path, why.msg);
+			invalid_add(sup, dir.items[i].path, dir.items[i].name, why.msg);
+			continue;
+		}
+		dir.items[i].config = NULL;
+	}
+	loaded_dir_fini(&dir);
+	if (r < 0)
+		return r;
+	drop_cycles(sup);
+	for (uint32_t id = core_next(sup->core, CORE_NONE); id != CORE_NONE; id = core_next(sup->core, id)) {
+		const struct core_event event = { .kind = EV_LOADED, .id = id, .rule = RULE_BOOT };
+
+		(void)supervisor_feed(sup, &event);
+	}
+	return 0;
+}
+
+void manage_scan_invalid(struct supervisor *sup)
+{
+	struct loaded_dir dir = { 0 };
+
+	(void)read_dirs(sup, &dir, true, NULL);
+	loaded_dir_fini(&dir);
+}
+
+void manage_fini(struct supervisor *sup)
+{
+	invalid_clear(sup);
+}
+
+/* --- changing one ----------------------------------------------------------------------------- */
+
+static int check_cycle(struct supervisor *sup, const struct service_config *config, struct error *err)
+{
+	char chain[CHAIN_SIZE];
+	int r = policy_from_config(config, &sup->policy_box);
+
+	if (r < 0)
+		return error_set(err, -r, "service '%s': more dependencies or ports than a service may have", config->name);
+	if (core_would_cycle(sup->core, config->name, &sup->policy_box.policy, chain, sizeof(chain)))
+		return error_set(err, ELOOP, "cyclic dependency detected: %s", chain);
+	return 0;
+}
+
+/* The definition that waited for the old run's end takes effect; called before the core hears that it is gone. */
+void unit_apply_next(struct unit *unit)
+{
+	struct service_config *next = unit->next;
+	struct error err;
+
+	if (!next)
+		return;
+	unit->next = NULL;
+	if (unit_set_config(unit, next, &err) < 0) {
+		diag(DIAG_ERROR, "%s: the new definition can't be applied: %s", unit->saved.name, err.msg);
+		config_free(next);
+	}
+}
+
+/* Takes `config` over on success. *out_restarted: the service is stopped for it and comes back with it. */
+static int change(struct unit *unit, struct service_config *config, bool restart, const struct actor *by,
+		  bool *out_restarted, struct error *err)
+{
+	struct supervisor *sup = unit->sup;
+	struct core_event event = { .kind = EV_RESTART, .id = unit->id, .rule = RULE_CONFIG, .uid = by->uid };
+	int r = check_cycle(sup, config, err);
+
+	*out_restarted = false;
+	if (r < 0)
+		return r;
+	if (!restart || !core_is_active(sup->core, unit->id)) {
+		r = unit_set_config(unit, config, err);
+		if (r == 0)
+			supervisor_continue(sup);
+		return r;
+	}
+	config_free(unit->next);
+	unit->next = config;
+	*out_restarted = true;
+	if (core_record(sup->core, unit->id)->wish == WISH_DOWN)
+		return 0; /* it is being stopped already, and stays down */
+	(void)supervisor_feed(sup, &event);
+	return 0;
+}
+
+static int persist(struct supervisor *sup, struct service_config *config, struct error *err)
+{
+	AUTO(strbuf_fini) struct strbuf text = STRBUF(LIMIT_CONFIG_FILE);
+	char path[PATH_SIZE];
+
+	if (!sup->dirs_n)
+		return error_set(err, ENOENT, "there is no service directory to write '%s' to", config->name);
+	if (config_to_toml(config, &text) < 0)
+		return error_set(err, ENOMEM, "service '%s': no memory to write it", config->name);
+	(void)snprintf(path, sizeof(path), "%s/%s.toml", sup->dirs[sup->dirs_n - 1].path, config->name);
+	return fd_write_file_atomic(path, strbuf_str(&text), text.len, 0644, err);
+}
+
+static void set_path(struct unit *unit)
+{
+	char path[PATH_SIZE];
+	struct supervisor *sup = unit->sup;
+
+	(void)snprintf(path, sizeof(path), "%s/%s.toml", sup->dirs[sup->dirs_n - 1].path, unit->saved.name);
+	free(unit->path);
+	unit->path = strdup(path);
+}
+
+int supervisor_add(struct supervisor *sup, struct service_config *config, bool persistent, const struct actor *by,
+		   struct error *err)
+{
+	const struct core_event loaded = { .kind = EV_LOADED, .rule = RULE_CONFIG, .uid = by->uid };
+	struct core_event event = loaded;
+	struct unit *unit;
+	int r;
+
+	if (core_is_shutting_down(sup->core))
+		return error_set(err, ESHUTDOWN, "the server is shutting down");
+	if (unit_find(sup, config->name))
+		return error_set(err, EEXIST, "service '%s' exists already", config->name);
+	r = check_cycle(sup, config, err);
+	if (r == 0 && persistent)
+		r = persist(sup, config, err);
+	if (r == 0)
+		r = unit_add(sup, config, &unit, err);
+	if (r < 0)
+		return r;
+	if (persistent) {
+		set_path(unit);
+		(void)unit_store_definition(unit);
+	}
+	supervisor_announce(sup, EVENT_ADDED, unit->saved.name, by->via);
+	event.id = unit->id;
+	(void)supervisor_feed(sup, &event);
+	return 0;
+}
+
+int supervisor_set(struct supervisor *sup, struct service_config *config, bool persistent, const struct actor *by,
+		   struct error *err)
+{
+	struct unit *unit = unit_find(sup, config->name);
+	struct config_diff diff;
+	bool restarted;
+	int r;
+
+	if (!unit)
+		return supervisor_add(sup, config, persistent, by, err);
+	if (core_is_shutting_down(sup->core))
+		return error_set(err, ESHUTDOWN, "the server is shutting down");
+	r = check_cycle(sup, config, err);
+	if (r == 0 && persistent)
+		r = persist(sup, config, err);
+	if (r < 0)
+		return r;
+	if (persistent)
+		set_path(unit);
+	config_diff(unit->config, config, &diff);
+	return change(unit, config, diff.apply == APPLY_RESTART, by, &restarted, err);
+}
+
+static void remove_unit(struct unit *unit, bool remove_file, const struct actor *by)
+{
+	struct supervisor *sup = unit->sup;
+	const struct core_event event = { .kind = EV_STOP, .id = unit->id, .rule = RULE_ASKED, .uid = by->uid };
+
+	unit->removing = true;
+	unit->remove_file = remove_file;
+	(void)supervisor_feed(sup, &event);
+	if (!core_is_active(sup->core, unit->id))
+		unit_forget(unit);
+}
+
+int supervisor_remove(struct supervisor *sup, const char *name, const struct actor *by, struct error *err)
+{
+	struct unit *unit = unit_find(sup, name);
+
+	if (!unit)
+		return error_set(err, ENOENT, "no service '%s'", name);
+	remove_unit(unit, true, by);
+	return 0;
+}
+
+/* --- reload ----------------------------------------------------------------------------------- */
+
+struct reload {
+	struct supervisor *sup;
+	const struct actor *by;
+	struct reload_result result;
+	reload_fn fn;
+	void *data;
+};
+
+static void tell(struct reload *reload, enum reload_action action, const char *name, const char *text)
+{
+	unsigned int *const counters[RELOAD_ACTION_N] = {
+		[RELOAD_ADDED] = &reload->result.added,		[RELOAD_CHANGED] = &reload->result.changed,
+		[RELOAD_RESTARTED] = &reload->result.restarted, [RELOAD_REMOVED] = &reload->result.removed,
+		[RELOAD_INVALID] = &reload->result.invalid,
+	};
+
+	++*counters[action];
+	if (reload->fn)
+		reload->fn(action, name, text, reload->data);
+}
+
+static void reload_one(struct reload *reload, struct loaded *item)
+{
+	struct supervisor *sup = reload->sup;
+	struct unit *unit = unit_find(sup, item->name);
+	struct config_diff diff;
+	bool restarted = false;
+	struct error err;
+	int r;
+
+	if (!unit) {
+		r = supervisor_add(sup, item->config, false, reload->by, &err);
+		if (r == 0)
+			tell(reload, RELOAD_ADDED, item->name, "");
+	} else {
+		AUTO(strbuf_fini) struct strbuf keys = STRBUF(4096);
+
+		config_diff(unit->next ? unit->next : unit->config, item->config, &diff);
+		if (diff.apply == APPLY_NONE) {
+			reload->result.unchanged++;
+			return;
+		}
+		for (size_t i = 0; i < diff.n; i++)
+			(void)strbuf_addf(&keys, "%s%s", i ? ", " : "", diff.changes[i].key);
+		r = change(unit, item->config, diff.apply == APPLY_RESTART, reload->by, &restarted, &err);
+		if (r == 0)
+			tell(reload, restarted ? RELOAD_RESTARTED : RELOAD_CHANGED, item->name, strbuf_str(&keys));
+	}
+	if (r == 0) {
+		item->config = NULL;
+		return;
+	}
+	invalid_add(sup, item->path, item->name, err.msg);
+	diag(DIAG_ERROR, "%s: %s", item->path, err.msg);
+	tell(reload, RELOAD_INVALID, item->name, err.msg);
+}
+
+static bool is_listed(const struct loaded_dir *dir, const char *path)
+{
+	for (size_t i = 0; i < dir->n; i++) {
+		if (strcmp(dir->items[i].path, path) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void remove_vanished(struct reload *reload, const struct loaded_dir *dir)
+{
+	struct supervisor *sup = reload->sup;
+
+	for (size_t i = 0; i < sup->units_n; i++) {
+		struct unit *unit = sup->units[i];
+		char name[LIMIT_NAME + 1];
+
+		if (!unit || unit->removing || !unit_path(unit) || is_listed(dir, unit_path(unit)))
+			continue;
+		(void)str_copy(name, sizeof(name), unit->saved.name);
+		remove_unit(unit, false, reload->by);
+		tell(reload, RELOAD_REMOVED, name, "its file is gone");
+	}
+}
+
+int supervisor_reload(struct supervisor *sup, const struct actor *by, struct reload_result *out, reload_fn fn, void *data,
+		      struct error *err)
+{
+	struct reload reload = { .sup = sup, .by = by, .fn = fn, .data = data };
+	struct loaded_dir dir = { 0 };
+	int r;
+
+	if (core_is_shutting_down(sup->core))
+		return error_set(err, ESHUTDOWN, "the server is shutting down");
+	r = read_dirs(sup, &dir, false, err);
+	for (size_t i = 0; r == 0 && i < dir.n; i++) {
+		struct loaded *item = &dir.items[i];
+
+		if (item->config) {
+			reload_one(&reload, item);
+		} else {
+			AUTO(strbuf_fini) struct strbuf text = STRBUF(4096);
+
+			problems_format(&item->problems, item->path, &text);
+			tell(&reload, RELOAD_INVALID, item->name, strbuf_str(&text));
+		}
+	}
+	if (r == 0)
+		remove_vanished(&reload, &dir);
+	loaded_dir_fini(&dir);
+	if (r < 0)
+		return r;
+	supervisor_announce(sup, EVENT_RELOAD, "", by->via);
+	events_tell(&sup->events);
+	if (out)
+		*out = reload.result;
+	return 0;
+}

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Owns: carrying out the core's effects, one function for each. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/diag.h"
+#include "service/why.h"
+#include "supervisor/internal.h"
+
+/* --- timers ----------------------------------------------------------------------------------- */
+
+static void on_timer(struct loop_timer *timer, void *data)
+{
+	struct unit *unit = data;
+	const struct core_event event = {
+		.kind = EV_TIMER,
+		.id = unit->id,
+		.timer = (enum timer_kind)core_record(unit->sup->core, unit->id)->timer,
+	};
+
+	(void)timer;
+	(void)supervisor_feed(unit->sup, &event);
+}
+
+static void arm_timer(struct supervisor *sup, struct unit *unit, const struct effect *e)
+{
+	if (!unit) {
+		loop_timer_arm(sup->shutdown_timer, e->deadline);
+		return;
+	}
+	if (!unit->timer)
+		unit->timer = loop_timer_new(sup->loop, on_timer, unit);
+	if (unit->timer)
+		loop_timer_arm(unit->timer, e->deadline);
+	else
+		diag(DIAG_ERROR, "%s: no memory for a timer: its %s time-out is not watched", unit->saved.name,
+		     e->timer == TIMER_STOP ? "stop" : "start");
+}
+
+static void disarm(struct supervisor *sup, struct unit *unit, const struct effect *e)
+{
+	(void)e;
+	if (!unit)
+		loop_timer_disarm(sup->shutdown_timer);
+	else if (unit->timer)
+		loop_timer_disarm(unit->timer);
+}
+
+/* --- stopping --------------------------------------------------------------------------------- */
+
+static void on_gone(struct stop *stop, void *data)
+{
+	struct unit *unit = data;
+	struct core_event event = { .kind = EV_GONE, .id = unit->id };
+
+	stop_free(stop);
+	unit->stop = NULL;
+	event.run = core_record(unit->sup->core, unit->id)->run;
+	if (unit->saved.exit.pid || core_record(unit->sup->core, unit->id)->pid) {
+		unit->gone = true; /* told after the exit, whose last lines are being read, or which the keeper is about to tell */
+		return;
+	}
+	unit_apply_next(unit);
+	(void)supervisor_feed(unit->sup, &event);
+}
+
+static void watch_stop(struct unit *unit)
+{
+	struct stop_target target;
+
+	if (unit->stop)
+		return;
+	unit_target(unit, &target);
+	unit->stop = stop_new(unit->sup->stopper, &target, on_gone, unit);
+	if (!unit->stop)
+		diag(DIAG_ERROR, "%s: its end can't be watched: %s", unit->saved.name, strerror(errno));
+}
+
+static bool has_command(const struct config_command *command)
+{
+	return command->text || command->argv;
+}
+
+static void stop_begin(struct supervisor *sup, struct unit *unit, const struct effect *e)
+{
+	(void)sup;
+	unit->gone = false;
+	task_cancel(unit);
+	watch_stop(unit);
+	if (has_command(&unit->config->stop_command))
+		task_start(unit, TASK_STOP_COMMAND, e->run);
+	else if (unit->stop)
+		(void)stop_signal(unit->stop, unit->config->stop_signal); /* nobody there: on_gone() tells */
+}
+
+static void kill_all(struct supervisor *sup, struct unit *unit, const struct effect *e)
+{
+	const struct core_event survivors = { .kind = EV_SURVIVORS, .id = unit->id, .run = e->run };
+
+	(void)sup;
+	task_cancel(unit);
+	watch_stop(unit);
+	if (unit->stop && stop_kill(unit->stop) == -EPERM)
+		(void)supervisor_feed(unit->sup, &survivors);
+}
+
+static void cleanup_check(struct supervisor *sup, struct unit *unit, const struct effect *e)
+{
+	(void)sup;
+	(void)e;
+	watch_stop(unit);
+	if (unit->stop)
+		stop_check(unit->stop);
+}
+
+/* --- helper commands, probes, filters --------------------------------------------------------- */
+
+static void spawn(struct supervisor *sup, struct unit *unit, const struct effect *e)
+{
+	(void)sup;
+	/* whatever is left of an earlier run is not ours to watch any more: this run's stop finds it by its tag */
+	stop_free(unit->stop);
+	unit->stop = NULL;
+	unit->gone = false;
+	launch(unit, e->run);
+}
+
+static void pre_start(struct supervisor *sup, struct unit *unit, const struct effect *e)
+{
+	(void)sup;
+	task_start(unit, TASK_PRE_START, e->run);
+}
+
+static void post_stop(struct supervisor *sup, struct unit *unit, const struct effect *e)
+{
+	(void)sup;
+	task_start(unit, TASK_POST_STOP, e->run);
+}
+
+static void probe_start(struct supervisor *sup, struct unit *unit, const struct effect *e)
+{
+	(void)sup;
+	probes_start(unit, e->run);
+}
+
+static void probe_stop(struct supervisor *sup, struct unit *unit, const struct effect *e)
+{
+	(void)sup;
+	(void)e;
+	probes_stop(unit);
+}
+
+static void check_filters(struct supervisor *sup, struct unit *unit, const struct effect *e)
+{
+	const struct core_event event = {
+		.kind = EV_FILTERS,
+		.id = unit->id,
+		.run = e->run,
+		.ok = filters_clear(unit),
+	};
+
+	(void)supervisor_feed(sup, &event);
+}
+
+/* --- telling ---------------------------------------------------------------------------------- */
+
+static bool is_down(enum service_state state)
+{
+	return state == SERVICE_INACTIVE || state == SERVICE_EXITED || state == SERVICE_FAILED;
+}
+
+static void forget_removed(void *data)
+{
+	struct supervisor *sup = data;
+
+	for (size_t i = 0; i < sup->units_n; i++) {
+		struct unit *unit = sup->units[i];
+
+		if (unit && unit->removing && !core_is_active(sup->core, unit->id) && !unit->saved.exit.pid)
+			unit_forget(unit);
+	}
+}
+
+static enum diag_level level_of(enum service_state from, enum service_state to)
+{
+	if (to == SERVICE_FAILED && from != SERVICE_FAILED)
+		return DIAG_WARN;
+	return DIAG_DEBUG;
+}
+
+static void announce(struct supervisor *sup, struct unit *unit, const struct effect *e)
+{
+	enum service_state from = (enum service_state)e->from;
+	enum service_state to = (enum service_state)e->to;
+	struct supervisor_event event = { .kind = EVENT_STATE };
+
+	core_cause_text(sup->core, &e->cause, event.cause, sizeof(event.cause));
+	if (to == SERVICE_FAILED)
+		core_failure_text(sup->core, unit->id, event.cause, sizeof(event.cause));
+	(void)str_copy(event.name, sizeof(event.name), unit->saved.name);
+	(void)str_copy(event.from, sizeof(event.from), service_state_name(from));
+	(void)str_copy(event.to, sizeof(event.to), service_state_name(to));
+	if (from != to) {
+		events_add(&sup->events, &event);
+		diag(level_of(from, to), "%s: %s -> %s: %s", event.name, event.from, event.to, event.cause);
+	}
+	if (unit->removing && is_down(to))
+		(void)loop_defer(sup->loop, forget_removed, sup);
+}
+
+static void critical_failed(struct supervisor *sup, struct unit *unit, const struct effect *e)
+{
+	const struct actor by = { .uid = 0, .via = "critical" };
+
+	if (sup->exit_code == 0)
+		sup->exit_code = e->code ? e->code : 1;
+	diag(DIAG_ERROR, "%s is critical and failed: stopping all services", unit->saved.name);
+	(void)supervisor_shutdown(sup, &by, NULL);
+}
+
+static void shutdown_done(struct supervisor *sup, struct unit *unit, const struct effect *e)
+{
+	(void)unit;
+	(void)e;
+	keeper_link_done(sup->keeper, sup->exit_code);
+	sup->on_done(sup->exit_code, sup->data);
+}
+
+/* --- the table -------------------------------------------------------------------------------- */
+
+static const struct {
+	void (*fn)(struct supervisor *sup, struct unit *unit, const struct effect *e);
+	bool without_unit; /* the effect may be the whole server's */
+} performers[EFFECT_KIND_N] = {
+	[EFFECT_CHECK_FILTERS] = { check_filters, false },
+	[EFFECT_RUN_PRE_START] = { pre_start, false },
+	[EFFECT_SPAWN] = { spawn, false },
+	[EFFECT_PROBE_START] = { probe_start, false },
+	[EFFECT_PROBE_STOP] = { probe_stop, false },
+	[EFFECT_STOP_BEGIN] = { stop_begin, false },
+	[EFFECT_KILL_ALL] = { kill_all, false },
+	[EFFECT_CLEANUP_CHECK] = { cleanup_check, false },
+	[EFFECT_RUN_POST_STOP] = { post_stop, false },
+	[EFFECT_ARM_TIMER] = { arm_timer, true },
+	[EFFECT_DISARM] = { disarm, true },
+	[EFFECT_ANNOUNCE] = { announce, false },
+	[EFFECT_CRITICAL_FAILED] = { critical_failed, false },
+	[EFFECT_SHUTDOWN_DONE] = { shutdown_done, true },
+};
+
+void perform(struct supervisor *sup, const struct effect *effect)
+{
+	struct unit *unit = unit_at(sup, effect->id);
+
+	if (performers[effect->kind].fn && (unit || performers[effect->kind].without_unit))
+		performers[effect->kind].fn(sup, unit, effect);
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Owns: the life of a unit: made with its place in core, state and definitions; changed; forgotten. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/diag.h"
+#include "config/encode.h"
+#include "config/server_settings.h"
+#include "supervisor/internal.h"
+
+#define UNITS_FIRST 64
+
+static int room_for(struct supervisor *sup, uint32_t id)
+{
+	size_t n = sup->units_n ? sup->units_n : UNITS_FIRST;
+	struct unit **units;
+
+	if (id < sup->units_n)
+		return 0;
+	while (n <= id)
+		n *= 2;
+	units = realloc(sup->units, n * sizeof(struct unit *));
+	if (!units)
+		return -ENOMEM;
+	memset(units + sup->units_n, 0, (n - sup->units_n) * sizeof(struct unit *));
+	sup->units = units;
+	sup->units_n = n;
+	return 0;
+}
+
+static const enum kill_mode kill_modes[] = {
+	[CONFIG_KILL_GROUP] = KILL_GROUP,
+	[CONFIG_KILL_CGROUP] = KILL_CGROUP,
+	[CONFIG_KILL_PROCESS] = KILL_PROCESS,
+};
+
+void unit_target(const struct unit *unit, struct stop_target *out)
+{
+	const struct service_record *record = core_record(unit->sup->core, unit->id);
+
+	*out = (struct stop_target){
+		.main = record->pid,
+		.pidfd = -1,
+		.tag = tree_tag(unit->sup->tag_instance, unit->saved.name),
+		.cgroup = unit->cgroup,
+		.mode = kill_modes[unit->config->kill_mode],
+	};
+	if (unit->saved.exit.pid)
+		out->main = 0; /* reaped already, the core is about to hear of it */
+}
+
+const char *unit_path(const struct unit *unit)
+{
+	return unit->config->path ? unit->config->path : unit->path;
+}
+
+/* The first line is the path of the file (or empty), the rest the configuration as JSON. */
+int unit_store_definition(struct unit *unit)
+{
+	struct supervisor *sup = unit->sup;
+	AUTO(strbuf_fini) struct strbuf text = STRBUF(LIMIT_CONFIG_FILE);
+	json_t *json = config_to_json(unit->config);
+	AUTO(auto_free) char *encoded = json ? json_dumps(json, JSON_COMPACT) : NULL;
+	int r;
+
+	json_decref(json);
+	if (!encoded)
+		return -ENOMEM;
+	(void)strbuf_addf(&text, "%s\n%s", unit_path(unit) ? unit_path(unit) : "", encoded);
+	if (text.failed)
+		return -ENOMEM;
+	r = definitions_put(sup->definitions, unit->id, text.data, text.len);
+	if (r == 0 && definitions_compact(sup->definitions) == 1) {
+		int fd = definitions_fd(sup->definitions);
+
+		r = keeper_link_keep(sup->keeper, &sup->definitions_slot, "definitions", &fd, 1);
+	}
+	return r;
+}
+
+int unit_new(struct supervisor *sup, uint32_t id, struct service_config *config, struct unit **out)
+{
+	struct unit *unit;
+
+	if (room_for(sup, id) < 0)
+		return -ENOMEM;
+	unit = calloc(1, sizeof(*unit));
+	if (!unit)
+		return -ENOMEM;
+	unit->sup = sup;
+	unit->id = id;
+	unit->config = config;
+	unit->ring_slot = KEEPER_NO_SLOT;
+	list_init(&unit->pipes);
+	(void)str_copy(unit->saved.name, sizeof(unit->saved.name), config->name);
+	sup->units[id] = unit;
+	*out = unit;
+	return 0;
+}
+
+int unit_add(struct supervisor *sup, struct service_config *config, struct unit **out, struct error *err)
+{
+	struct unit *unit;
+	uint32_t id;
+	uint32_t slot;
+	int r = policy_from_config(config, &sup->policy_box);
+
+	if (r < 0)
+		return error_set(err, -r, "service '%s': more dependencies or ports than a service may have", config->name);
+	r = state_alloc(sup->state, &slot);
+	if (r < 0)
+		return error_set(err, -r, "service '%s': no room for its state", config->name);
+	id = slot;
+	r = core_add_at(sup->core, id, config->name, &sup->policy_box.policy, err);
+	if (r < 0) {
+		state_release(sup->state, slot);
+		return r;
+	}
+	r = unit_new(sup, id, config, &unit);
+	if (r == 0)
+		r = unit_store_definition(unit);
+	if (r < 0) {
+		if (unit_at(sup, id))
+			unit_at(sup, id)->config = NULL;
+		unit_free(unit_at(sup, id));
+		(void)core_remove(sup->core, id, loop_now(sup->loop));
+		state_release(sup->state, slot);
+		return error_set(err, -r, "service '%s': %s", config->name, strerror(-r));
+	}
+	unit_save(unit);
+	*out = unit;
+	return 0;
+}
+
+int unit_set_config(struct unit *unit, struct service_config *config, struct error *err)
+{
+	struct supervisor *sup = unit->sup;
+	struct service_config *old = unit->config;
+	int r = policy_from_config(config, &sup->policy_box);
+
+	if (r < 0)
+		return error_set(err, -r, "service '%s': more dependencies or ports than a service may have", config->name);
+	r = core_update(sup->core, unit->id, &sup->policy_box.policy, loop_now(sup->loop), err);
+	if (r < 0)
+		return r;
+	unit->config = config;
+	r = unit_store_definition(unit);
+	if (r < 0)
+		diag(DIAG_WARN, "%s: its new definition could not be put on record (%s): a restart of the server would bring back the old one",
+		     config->name, strerror(-r));
+	config_free(old);
+	return 0;
+}
+
+void unit_free(struct unit *unit)
+{
+	if (!unit)
+		return;
+	unit->sup->units[unit->id] = NULL;
+	task_cancel(unit);
+	probes_stop(unit);
+	stop_free(unit->stop);
+	loop_timer_free(unit->timer);
+	pipes_fini(unit);
+	cgroup_close(unit->cgroup);
+	config_free(unit->config);
+	config_free(unit->next);
+	free(unit->path);
+	free(unit);
+}
+
+void unit_forget(struct unit *unit)
+{
+	struct supervisor *sup = unit->sup;
+	char name[LIMIT_NAME + 1];
+
+	(void)str_copy(name, sizeof(name), unit->saved.name);
+	if (unit->remove_file && unit_path(unit) && unlink(unit_path(unit)) < 0 && errno != ENOENT)
+		diag(DIAG_ERROR, "%s: removing its file '%s': %s", name, unit_path(unit), strerror(errno));
+	if (core_remove(sup->core, unit->id, loop_now(sup->loop)) < 0)
+		return; /* active again: it stays */
+	if (unit->log)
+		log_service_remove(unit->log);
+	keeper_link_forget(sup->keeper, &unit->ring_slot);
+	if (unit->cgroup)
+		(void)cgroup_remove(unit->cgroup);
+	state_release(sup->state, unit->id);
+	(void)definitions_put(sup->definitions, unit->id, "", 0);
+	unit_free(unit);
+	supervisor_announce(sup, EVENT_REMOVED, name, "");
+	supervisor_continue(sup);
+}
