@@ -257,9 +257,11 @@ static void turn(struct core *core, struct service *s, usec_t now, struct effect
 
 		(void)machine_step(core, s, &ev, now, out);
 	}
-	/* what the events above noted for this same service is done in this turn too */
-	todo |= s->todo;
-	s->todo = 0;
+	if (s->todo) {
+		/* what the events above noted comes in a turn of its own, behind what is queued already */
+		core_queue(core, s, todo & ~(unsigned int)(TODO_STOP | TODO_AGAIN | TODO_START | TODO_TREE | TODO_KILL));
+		return;
+	}
 	if (todo & TODO_PULL)
 		pull(core, s, todo);
 	if (todo & TODO_CASCADE)
@@ -268,7 +270,10 @@ static void turn(struct core *core, struct service *s, usec_t now, struct effect
 		spread_crash(core, s);
 	if (todo & TODO_NOTIFY)
 		notify(core, s);
-	if (todo & TODO_CHECK) {
+	if (todo & TODO_CHECK && todo & TODO_CASCADE) {
+		/* dependents first learn that they go too, so that this one sees whom it has to wait for */
+		core_queue(core, s, todo & (TODO_CHECK | TODO_FULL));
+	} else if (todo & TODO_CHECK) {
 		const struct core_event ev = { .kind = EV_CHECK, .id = s->id, .ok = todo & TODO_FULL };
 
 		(void)machine_step(core, s, &ev, now, out);
