@@ -19,7 +19,7 @@ LAYERS = {
     "config": "base loop",
     "worker": "base loop log",
     "client": "base loop",
-    "cli": "base loop client",
+    "cli": "base loop client config service",
     "web": "base loop client",
     "supervisor": "base loop process log config service keeper",
     "rpc": "base loop process log config service supervisor",
