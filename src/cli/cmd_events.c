@@ -74,21 +74,14 @@ static bool done(const void *data)
 	return !e->cli->opt.follow && e->cursor >= e->last;
 }
 
-/* The newest event there is: a subscription that begins there says its number. */
 static int find_last(struct events *e)
 {
 	json_t *answer = NULL;
-	json_t *ended = NULL;
-	int code = ask(e->cli, "events.subscribe", NULL, ASK_AGAIN, &answer);
+	int code = ask(e->cli, "system.info", NULL, ASK_AGAIN, &answer);
 
-	if (code != EXIT_DONE)
-		return code;
-	e->last = json_int(answer, "cursor", 0);
-	(void)ask(e->cli, "subscription.end", json_pack("{s:O}", "subscription", json_object_get(answer, "subscription")),
-		  ASK_ONCE, &ended);
-	json_decref(ended);
+	e->last = json_int(answer, "event_cursor", 0);
 	json_decref(answer);
-	return EXIT_DONE;
+	return code;
 }
 
 int cmd_events(struct cli *cli, int argc, char **argv)

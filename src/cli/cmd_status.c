@@ -65,14 +65,18 @@ static void print_process(const json_t *answer, const struct view *v)
 	}
 	if (v->exit_code >= 0) {
 		(void)snprintf(text, sizeof(text), "%lld", (long long)v->exit_code);
-		field("exit code", text);
+		field("exit_code", text);
+	}
+	if (json_int(answer, "exit_signal", 0) > 0) {
+		(void)snprintf(text, sizeof(text), "%lld", (long long)json_int(answer, "exit_signal", 0));
+		field("exit_signal", text);
 	}
 }
 
 static void print_status(const struct cli *cli, const char *name, const json_t *answer, const struct view *v)
 {
 	AUTO(strbuf_fini) struct strbuf why = STRBUF(1U << 16);
-	static const char *const texts[] = { "description", "health", "health_error", "wanted", "class", "exec", "path", "cause" };
+	static const char *const texts[] = { "description", "health", "health_error", "class", "path" };
 
 	view_why(v, &why);
 	(void)printf("%s%s%s: %s%s%s%s%s\n", color_begin(COLOR_TITLE, cli->color_out), name, color_end(cli->color_out),
@@ -84,7 +88,7 @@ static void print_status(const struct cli *cli, const char *name, const json_t *
 	print_process(answer, v);
 	field_time("started", json_int(answer, "last_start", 0));
 	field_time("ended", json_int(answer, "last_stop", 0));
-	field_names("blocked by", json_object_get(answer, "blocked_by"));
+	field_names("blocked_by", v->waiting);
 	field_names("tags", json_object_get(answer, "tags"));
 }
 

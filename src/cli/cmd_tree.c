@@ -15,7 +15,7 @@ int cmd_tree(struct cli *cli, int argc, char **argv)
 	if (cli->opt.json)
 		print_json(answer, false);
 	else
-		text_print(json_str(answer, "text", json_str(answer, "ascii", "")), stdout);
+		text_print(json_str(answer, "ascii", ""), stdout);
 	json_decref(answer);
 	return EXIT_DONE;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/time.h"
 #include "cli/text.h"
 
 void view_read(const json_t *answer, struct view *out)
@@ -20,6 +21,7 @@ void view_read(const json_t *answer, struct view *out)
 		.uptime_ms = json_int(answer, "uptime_ms", -1),
 		.restarts = json_int(answer, "restart_count", -1),
 		.exit_code = json_int(inner, "exit_code", json_int(answer, "exit_code", -1)),
+		.next_start_ms = json_int(answer, "next_start_ms", 0),
 		.reason = json_object_get(inner, "reason"),
 		.error = json_str(answer, "error", NULL),
 		.waiting = json_object_get(inner, "waiting_on"),
@@ -90,7 +92,7 @@ static void add_names(const json_t *names, struct strbuf *out)
 	}
 }
 
-void view_why(const struct view *v, struct strbuf *out)
+static void add_why(const struct view *v, struct strbuf *out)
 {
 	if (v->error) {
 		(void)strbuf_puts(out, v->error);
@@ -102,6 +104,17 @@ void view_why(const struct view *v, struct strbuf *out)
 	} else if (str_equal(v->state, "exited") && v->exit_code > 0) {
 		(void)strbuf_addf(out, "exited with code %lld", (long long)v->exit_code);
 	}
+}
+
+void view_why(const struct view *v, struct strbuf *out)
+{
+	char span[16];
+
+	add_why(v, out);
+	if (v->next_start_ms <= 0)
+		return;
+	time_span((usec_t)v->next_start_ms * 1000, span, sizeof(span));
+	(void)strbuf_addf(out, "%snext try in %s", out->len > 0 ? "; " : "", span);
 }
 
 bool view_is_up(const struct view *v)

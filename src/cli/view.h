@@ -19,6 +19,7 @@ struct view {
 	int64_t uptime_ms; /* -1: not told */
 	int64_t restarts;  /* -1: not told */
 	int64_t exit_code; /* -1: none */
+	int64_t next_start_ms; /* until it is started again by itself; 0: it is not */
 	const json_t *reason;  /* why it failed: an object {type, …}, a string, or NULL */
 	const char *error;     /* of an invalid file; or NULL */
 	const json_t *waiting; /* names that it waits for, or NULL */
