@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* zinit check: strict validation of service files, and of the graph that they make, without a server. */
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 
+#include "base/limits.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "cli/ask.h"
 #include "cli/command.h"
 #include "config/load.h"
@@ -41,17 +45,30 @@ static void report(struct check *c, const char *path, const struct problems *pro
 	}
 }
 
-static void report_graph(struct check *c, bool error, const char *path, const char *fmt, const char *a, const char *b)
-	__attribute__((format(printf, 4, 0)));
+static void report_graph(struct check *c, enum problem_level level, const struct service_config *config, const char *on,
+			 const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
-/* One sentence about the graph; `fmt` takes `a` and `b`. */
-static void report_graph(struct check *c, bool error, const char *path, const char *fmt, const char *a, const char *b)
+/* One sentence about a dependency of `config` on `on`, at the place where it is declared. */
+static void report_graph(struct check *c, enum problem_level level, const struct service_config *config, const char *on,
+			 const char *fmt, ...)
 {
+	static const char *const keys[] = { "dependencies.requires", "dependencies.after" };
 	struct problems problems;
+	char text[1024];
+	uint32_t line = 0;
+	uint32_t column = 0;
+	va_list ap;
 
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		if (load_locate(config->path, keys[i], on, &line, &column) == 0)
+			break;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
 	problems_init(&problems);
-	problems_add(&problems, error ? PROBLEM_ERROR : PROBLEM_WARNING, 0, 0, "dependencies", fmt, a, b);
-	report(c, path, &problems);
+	problems_add(&problems, level, line, column, "dependencies", "%s", text);
+	report(c, config->path, &problems);
 	c->files--; /* it was counted when it was loaded */
 	problems_fini(&problems);
 }
@@ -87,7 +104,7 @@ static int add_to_graph(struct check *c, const struct service_config *config)
 	policy.deps_n = at;
 	r = core_add(c->core, config->name, &policy, &id, &err);
 	if (r == -EEXIST) {
-		report_graph(c, true, config->path, "another file defines '%s' too%s", config->name, "");
+		report_graph(c, PROBLEM_ERROR, config, "", "another file defines '%s' too", config->name);
 		return 0;
 	}
 	return r;
@@ -97,18 +114,31 @@ static void check_missing(struct check *c, const struct service_config *config)
 {
 	for (size_t i = 0; c->whole && config->requires && config->requires[i]; i++)
 		if (core_find(c->core, config->requires[i]) == CORE_NONE)
-			report_graph(c, false, config->path, "'%s' requires '%s', which is not there", config->name,
-				     config->requires[i]);
+			report_graph(c, PROBLEM_WARNING, config, config->requires[i],
+				     "'%s' requires '%s', which is not there", config->name, config->requires[i]);
 }
 
-/* Cycles are broken one by one, so that all are named. */
-static void check_cycles(struct check *c)
+static const struct service_config *find_config(const struct loaded_dir *dir, const char *name)
+{
+	for (size_t i = 0; i < dir->n; i++)
+		if (dir->items[i].config && str_equal(dir->items[i].config->name, name))
+			return dir->items[i].config;
+	return NULL;
+}
+
+/* Cycles are broken one by one, so that all are named. `chain` is "a -> b -> a": a's file names b. */
+static void check_cycles(struct check *c, const struct loaded_dir *dir)
 {
 	char chain[512];
 	uint32_t id;
 
 	while ((id = core_find_cycle(c->core, chain, sizeof(chain))) != CORE_NONE) {
-		report_graph(c, true, core_name(c->core, id), "cyclic dependency: %s%s", chain, "");
+		const struct service_config *config = find_config(dir, core_name(c->core, id));
+		char on[LIMIT_NAME + 1] = "";
+
+		(void)sscanf(chain, "%*s -> %63s", on);
+		if (config)
+			report_graph(c, PROBLEM_ERROR, config, on, "cyclic dependency: %s", chain);
 		if (core_remove(c->core, id, 0) < 0)
 			break;
 	}
@@ -159,7 +189,7 @@ static int check_all(struct check *c, const struct loaded_dir *dir)
 	for (size_t i = 0; i < dir->n; i++)
 		if (dir->items[i].config)
 			check_missing(c, dir->items[i].config);
-	check_cycles(c);
+	check_cycles(c, dir);
 	return 0;
 }
 

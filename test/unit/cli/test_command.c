@@ -116,6 +116,8 @@ static void test_help_names_every_verb_and_flag(void **state)
 	(void)fclose(to);
 	for (size_t i = 0; i < commands_n; i++)
 		assert_non_null(strstr(text, commands[i].name));
+	for (int i = 0; i < FLAG_N; i++)
+		assert_non_null(strstr(text, flags[i].name));
 	assert_null(strchr(text, '\033'));
 	free(text);
 }
