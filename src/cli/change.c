@@ -105,6 +105,20 @@ static void draw(struct run *run)
 
 /* --- telling ---------------------------------------------------------------------------------- */
 
+/* The sentences from the service down to the root cause. */
+static void tell_why(const json_t *answer)
+{
+	const json_t *texts = json_object_get(answer, "why");
+	const json_t *text;
+	size_t i;
+
+	json_array_foreach(texts, i, text)
+	{
+		(void)fprintf(stderr, "  %*s", (int)(2 * i), "");
+		text_print(json_is_string(text) ? json_string_value(text) : "?", stderr);
+	}
+}
+
 static int tell_failure(struct cli *cli, const struct change *change, const char *name, const json_t *answer)
 {
 	AUTO(strbuf_fini) struct strbuf why = STRBUF(1U << 16);
@@ -117,6 +131,7 @@ static int tell_failure(struct cli *cli, const struct change *change, const char
 	view_why(&v, &why);
 	say(cli, "%s: %s%s%s%s", name, json_flag(answer, "timed_out") ? "not done in time, it is " : "", v.state,
 	    why.len ? ": " : "", strbuf_str(&why));
+	tell_why(answer);
 	if (change->up)
 		lines_print_last(cli, json_object_get(answer, "log"), stderr);
 	say_next(cli, "zinit why %s", name);

@@ -11,6 +11,13 @@ int cmd_help(struct cli *cli, int argc, char **argv)
 	const struct command *command;
 	const char *nearest;
 
+	if (cli->opt.json) {
+		json_t *all = command_json();
+
+		print_json(all, false);
+		json_decref(all);
+		return EXIT_DONE;
+	}
 	if (argc == 0) {
 		command_help_all(stdout, cli->color_out);
 		return EXIT_DONE;

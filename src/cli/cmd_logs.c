@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* zinit logs: what services printed, and with -f what they go on to print. */
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -48,7 +49,7 @@ static void add_count(const struct cli *cli, json_t *params)
 	if (o->lines >= 0)
 		n = o->lines;
 	else if (o->all || o->since || o->until)
-		return;
+		n = INT_MAX;
 	(void)json_object_set_new(params, "lines", json_integer(n));
 }
 
@@ -138,8 +139,13 @@ static int print_once(struct logs *logs)
 		lines_fit(&logs->lines, json_str(line, "service", ""));
 	json_array_foreach(lines, i, line)
 		lines_print(&logs->lines, line, stdout);
+	if (json_flag(answer, "truncated"))
+		say(logs->cli, "there is more than fits into one answer: ask for less with -n, --since, --until or --grep");
+	if (*json_str(answer, "error", ""))
+		say(logs->cli, "not all could be read: %s", json_str(answer, "error", ""));
+	code = *json_str(answer, "error", "") ? EXIT_FAILED : EXIT_DONE;
 	json_decref(answer);
-	return EXIT_DONE;
+	return code;
 }
 
 int cmd_logs(struct cli *cli, int argc, char **argv)

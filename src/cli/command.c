@@ -43,8 +43,8 @@ const struct flag flags[FLAG_N] = {
 	[FLAG_OUTPUT] = { 'o', "output", "FORM", FLAG_KIND_TEXT, AT(output), "text|short|json|raw",
 		"text: time, name, line; short: line only; json: one object a line; raw: the bytes as they came" },
 	[FLAG_STATE] = { 0, "state", "STATE", FLAG_KIND_TEXT, AT(state),
-		"running|inactive|exited|failed|starting|stopping|blocked|stopped",
-		"Wait for this state (default: running; stopped: inactive, exited or failed)" },
+		"up|down|settled|inactive|blocked|starting|running|stopping|exited|failed",
+		"Wait for this state; up (default): running, or ended well; down: stopped; settled: at rest" },
 	[FLAG_CURSOR] = { 0, "cursor", "N", FLAG_KIND_TEXT, AT(cursor), NULL, "Begin behind this event" },
 	[FLAG_ALL] = { 'a', "all", NULL, FLAG_KIND_BOOL, AT(all), NULL, "Everything there is" },
 	[FLAG_PERSIST] = { 0, "persist", NULL, FLAG_KIND_BOOL, AT(persist), NULL,
@@ -291,8 +291,8 @@ void command_help_all(FILE *to, bool color)
 				help_verb(to, &commands[i]);
 	}
 	help_flags(to, color, "Flags of every verb", GLOBAL_FLAGS | BIT(FLAG_VERSION));
-	(void)fprintf(to, "\nExit status: 0 done, 1 failed, 2 usage, 3 not running or no such service, 4 time-out,\n"
-			  "5 no server, 6 refused.\n");
+	(void)fprintf(to, "\nExit status: 0 done, 1 failed, 2 usage, 3 (status) not running or no such service,\n"
+			  "4 time-out, 5 no server, 6 refused.\n");
 }
 
 void command_help(FILE *to, bool color, const struct command *command)
@@ -305,4 +305,38 @@ void command_help(FILE *to, bool color, const struct command *command)
 	if (command->flags)
 		help_flags(to, color, "Flags", command->flags);
 	help_flags(to, color, "Flags of every verb", GLOBAL_FLAGS);
+}
+
+/* --- for programs ----------------------------------------------------------------------------- */
+
+static json_t *flag_json(const struct flag *f)
+{
+	const char letter[2] = { f->letter, '\0' };
+
+	return json_pack("{s:s, s:s?, s:s?, s:s?, s:s}", "name", f->name, "letter", f->letter ? letter : NULL, "value", f->value,
+			 "choices", f->choices, "doc", f->doc);
+}
+
+static json_t *flags_json(unsigned long mask)
+{
+	json_t *all = json_array();
+
+	for (int i = 0; i < FLAG_N; i++)
+		if (mask & BIT(i))
+			(void)json_array_append_new(all, flag_json(&flags[i]));
+	return all;
+}
+
+json_t *command_json(void)
+{
+	json_t *verbs = json_array();
+
+	for (size_t i = 0; i < commands_n; i++) {
+		const struct command *c = &commands[i];
+
+		(void)json_array_append_new(verbs, json_pack("{s:s, s:s?, s:s, s:s, s:s, s:s?, s:o}", "name", c->name, "alias",
+							     c->alias, "args", c->args, "group", group_titles[c->group], "doc",
+							     c->doc, "more", c->more, "flags", flags_json(c->flags)));
+	}
+	return json_pack("{s:o, s:o}", "verbs", verbs, "flags", flags_json(GLOBAL_FLAGS | BIT(FLAG_VERSION)));
 }

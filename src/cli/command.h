@@ -84,6 +84,9 @@ void command_help_all(FILE *to, bool color);
 /** Everything about one. */
 void command_help(FILE *to, bool color, const struct command *command);
 
+/** Both tables as JSON, for completions and manuals: {verbs: […], flags: […]}. The caller's; NULL: out of memory. */
+json_t *command_json(void);
+
 /* One function a verb, each in its cmd_<verb>.c. */
 int cmd_add(struct cli *cli, int argc, char **argv);
 int cmd_check(struct cli *cli, int argc, char **argv);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fd.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -122,6 +123,38 @@ static void test_help_names_every_verb_and_flag(void **state)
 	free(text);
 }
 
+static void test_manual_names_every_verb_and_flag(void **state)
+{
+	struct strbuf text = STRBUF(1U << 20);
+	char word[40];
+
+	(void)state;
+	assert_int_equal(fd_read_file(MANUAL, &text), 0);
+	for (size_t i = 0; i < commands_n; i++) {
+		(void)snprintf(word, sizeof(word), "*%s*", commands[i].name);
+		assert_non_null(strstr(text.data, word));
+		if (commands[i].alias) {
+			(void)snprintf(word, sizeof(word), "*%s*", commands[i].alias);
+			assert_non_null(strstr(text.data, word));
+		}
+	}
+	for (int i = 0; i < FLAG_N; i++) {
+		(void)snprintf(word, sizeof(word), "*--%s*", flags[i].name);
+		assert_non_null(strstr(text.data, word));
+	}
+	strbuf_fini(&text);
+}
+
+static void test_json_has_both_tables(void **state)
+{
+	json_t *all = command_json();
+
+	(void)state;
+	assert_int_equal(json_array_size(json_object_get(all, "verbs")), commands_n);
+	assert_true(json_array_size(json_object_get(all, "flags")) > 0);
+	json_decref(all);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -131,6 +164,8 @@ int main(void)
 		cmocka_unit_test(test_global_flags_end_at_the_verb),
 		cmocka_unit_test(test_usage_errors_name_what_was_meant),
 		cmocka_unit_test(test_help_names_every_verb_and_flag),
+		cmocka_unit_test(test_manual_names_every_verb_and_flag),
+		cmocka_unit_test(test_json_has_both_tables),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
