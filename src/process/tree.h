@@ -66,7 +66,7 @@ struct tree_query {
  * The living members of a service, zombies left out, into `out` (initialised by the caller; its content is replaced).
  * Costs a few microseconds if the main process has no children and the reaper no orphans.
  *
- * Returns 0, or -ENOMEM (what was found so far is in `out`).
+ * Returns 0; -ENOMEM (what was found so far is in `out`); -EAGAIN: someone is there who multiplies and dies faster than one can look.
  */
 int tree_members(const struct tree_query *query, struct tree_list *out);
 /** All descendants of `pid`, itself not included. Returns 0 or negative errno. */

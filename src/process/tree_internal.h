@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* For stop.c: one look at the orphans that serves many queries, and lists that grow. */
+#ifndef PROCESS_TREE_INTERNAL_H
+#define PROCESS_TREE_INTERNAL_H
+
+#include "process/tree.h"
+
+struct tree_orphan {
+	pid_t pid;
+	uint64_t tag; /* 0: none of ours */
+};
+
+struct tree_orphans {
+	struct tree_orphan *v;
+	size_t n, cap;
+};
+
+/** The children of `reaper` and their tags; replaces the content of `out`. Returns 0 or -ENOMEM (what was found so far is there). */
+int tree_orphans_read(pid_t reaper, struct tree_orphans *out);
+void tree_orphans_fini(struct tree_orphans *orphans);
+/** As tree_members(), with a look at the orphans that was taken before (NULL: query->reaper is read). */
+int tree_members_from(const struct tree_query *query, const struct tree_orphans *orphans, struct tree_list *out);
+/** Append a copy. Returns 0 or -ENOMEM. */
+int tree_list_add(struct tree_list *list, const struct tree_proc *proc);
+/** Is this very process (pid and start time) in the list? */
+bool tree_list_has(const struct tree_list *list, const struct tree_proc *proc);
+
+#endif
