@@ -50,8 +50,9 @@ struct run_pipes {
 	unsigned int users; /* spawns that still need the write ends */
 };
 
-struct task;
 struct health;
+struct prober;
+struct task;
 
 /* One service or target. */
 struct unit {
@@ -101,6 +102,7 @@ struct supervisor {
 	struct events events;
 	struct spawner *spawner;
 	struct stopper *stopper;
+	struct prober *prober;
 	struct cgroup_root *cgroups; /* NULL: not available */
 	struct children children;
 	struct unit **units; /* by id */
@@ -196,6 +198,8 @@ void task_start(struct unit *unit, enum task_kind kind, uint64_t run);
 void task_cancel(struct unit *unit);
 
 /* probes.c */
+/** A prober_spawn_fn; `data` is the supervisor. */
+int probes_spawn_worker(int fd, void *data);
 void probes_start(struct unit *unit, uint64_t run);
 void probes_stop(struct unit *unit);
 const char *probes_state(const struct unit *unit, const char **out_error);

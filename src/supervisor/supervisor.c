@@ -10,6 +10,7 @@
 
 #include "base/diag.h"
 #include "config/server_settings.h"
+#include "process/prober.h"
 #include "process/signal.h"
 #include "service/why.h"
 #include "supervisor/internal.h"
@@ -244,8 +245,9 @@ static int build(struct supervisor *sup, const struct supervisor_options *option
 	if (!sup->spawner)
 		return error_wrap(err, "the spawner");
 	sup->stopper = stopper_new(sup->loop, getppid());
+	sup->prober = prober_new(sup->loop, probes_spawn_worker, sup);
 	sup->shutdown_timer = loop_timer_new(sup->loop, on_shutdown_deadline, sup);
-	if (!sup->core || !sup->stopper || !sup->shutdown_timer || copy_dirs(sup, options) < 0)
+	if (!sup->core || !sup->stopper || !sup->prober || !sup->shutdown_timer || copy_dirs(sup, options) < 0)
 		return error_set(err, ENOMEM, "no memory for the supervisor");
 	open_cgroups(sup);
 	return 0;
@@ -299,6 +301,7 @@ void supervisor_free(struct supervisor *sup)
 	free(sup->units);
 	manage_fini(sup);
 	stopper_free(sup->stopper);
+	prober_free(sup->prober);
 	spawner_free(sup->spawner);
 	cgroup_root_close(sup->cgroups, core_is_shutting_down(sup->core));
 	core_free(sup->core);

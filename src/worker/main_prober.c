@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * zinit-prober: asks by HTTP(S) and looks up names for the server (process/prober_wire.h), with libcurl on our loop. One
+ * question is one transfer; its time-out is libcurl's own. It ends when the server closes the socket.
+ */
+#include <curl/curl.h>
+#include <errno.h>
+#include <regex.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/list.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "loop/loop.h"
+#include "process/prober_wire.h"
+
+struct worker {
+	struct loop *loop;
+	CURLM *multi;
+	struct loop_timer *timer;
+	struct loop_timer *reaper; /* finished transfers are taken off outside of libcurl's calls */
+	struct list transfers;
+};
+
+struct transfer {
+	struct list node;
+	struct worker *worker;
+	struct prober_question question;
+	CURL *easy;
+	struct curl_slist *headers;
+	struct strbuf body;
+	bool too_large;
+	bool has_regex;
+	regex_t regex;
+};
+
+enum text { TEXT_URL, TEXT_METHOD, TEXT_HEADERS, TEXT_BODY, TEXT_SOCKET };
+
+/* --- answers ---------------------------------------------------------------------------------- */
+
+static void send_answer(const struct prober_question *q, const struct probe_result *result)
+{
+	struct prober_answer answer = { .id = q->id, .result = *result };
+
+	(void)fd_send_message(PROBER_FD, &answer, sizeof(answer), 0, NULL, 0);
+}
+
+static void transfer_free(struct transfer *t)
+{
+	list_remove(&t->node);
+	if (t->easy) {
+		(void)curl_multi_remove_handle(t->worker->multi, t->easy);
+		curl_easy_cleanup(t->easy);
+	}
+	curl_slist_free_all(t->headers);
+	strbuf_fini(&t->body);
+	if (t->has_regex)
+		regfree(&t->regex);
+	free(t);
+}
+
+static bool is_expected(const struct prober_question *q, long status)
+{
+	if (q->ranges_n == 0)
+		return status >= 200 && status <= 299;
+	for (uint32_t i = 0; i < q->ranges_n; i++) {
+		if (status >= q->ranges[i].low && status <= q->ranges[i].high)
+			return true;
+	}
+	return false;
+}
+
+static void judge_http(const struct transfer *t, struct probe_result *out)
+{
+	long status = 0;
+
+	(void)curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (!is_expected(&t->question, status))
+		probe_result_set(out, PROBE_STATUS, (int)status, "HTTP status %ld", status);
+	else if (t->has_regex && regexec(&t->regex, strbuf_str(&t->body), 0, NULL, 0) != 0)
+		probe_result_set(out, PROBE_BODY, 0, "the body does not match");
+	else
+		*out = (struct probe_result){ .error = PROBE_OK };
+}
+
+/* What libcurl says, in the interface's words. */
+static enum probe_error error_of(CURLcode code)
+{
+	static const struct {
+		CURLcode code;
+		enum probe_error error;
+	} rows[] = {
+		{ CURLE_OPERATION_TIMEDOUT, PROBE_TIMEOUT },
+		{ CURLE_COULDNT_CONNECT, PROBE_CONNECT },
+		{ CURLE_COULDNT_RESOLVE_HOST, PROBE_NAME },
+		{ CURLE_SSL_CONNECT_ERROR, PROBE_TLS },
+		{ CURLE_PEER_FAILED_VERIFICATION, PROBE_TLS },
+		{ CURLE_SSL_CERTPROBLEM, PROBE_TLS },
+		{ CURLE_SSL_CACERT_BADFILE, PROBE_TLS },
+		{ CURLE_URL_MALFORMAT, PROBE_EXEC },
+		{ CURLE_UNSUPPORTED_PROTOCOL, PROBE_EXEC },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if (rows[i].code == code)
+			return rows[i].error;
+	}
+	return PROBE_MALFORMED;
+}
+
+static void judge(struct transfer *t, CURLcode code, struct probe_result *out)
+{
+	long os_error = 0;
+
+	if (t->too_large) {
+		probe_result_set(out, PROBE_TOO_LARGE, 0, "the body is longer than %u bytes", PROBER_BODY_MAX);
+	} else if (code == CURLE_OK && t->question.kind == PROBER_HTTP) {
+		judge_http(t, out);
+	} else if (code == CURLE_OK) {
+		*out = (struct probe_result){ .error = PROBE_OK };
+	} else {
+		(void)curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_error);
+		if (error_of(code) == PROBE_CONNECT && os_error)
+			probe_result_set(out, PROBE_CONNECT, (int)os_error, "connect: %s", strerror((int)os_error));
+		else
+			probe_result_set(out, error_of(code), (int)code, "%s", curl_easy_strerror(code));
+	}
+}
+
+static void on_reap(struct loop_timer *timer, void *data)
+{
+	struct worker *w = data;
+	CURLMsg *message;
+	int left;
+
+	(void)timer;
+	while ((message = curl_multi_info_read(w->multi, &left))) {
+		struct probe_result result;
+		struct transfer *t = NULL;
+
+		if (message->msg != CURLMSG_DONE)
+			continue;
+		(void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&t);
+		judge(t, message->data.result, &result);
+		send_answer(&t->question, &result);
+		transfer_free(t);
+	}
+}
+
+/* --- libcurl on the loop ------------------------------------------------------------------------ */
+
+static void act(struct worker *w, curl_socket_t fd, int what)
+{
+	int running;
+
+	(void)curl_multi_socket_action(w->multi, fd, what, &running);
+	loop_timer_arm(w->reaper, loop_now(w->loop));
+}
+
+static void on_socket(struct loop_io *io, uint32_t events, void *data)
+{
+	act(data, loop_io_fd(io),
+	    (events & EPOLLIN ? CURL_CSELECT_IN : 0) | (events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
+		    (events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0));
+}
+
+static int socket_changed(CURL *easy, curl_socket_t fd, int what, void *data, void *socket_data)
+{
+	struct worker *w = data;
+	struct loop_io *io = socket_data;
+	uint32_t events = (what & CURL_POLL_IN ? EPOLLIN : 0U) | (what & CURL_POLL_OUT ? EPOLLOUT : 0U);
+
+	(void)easy;
+	if (what == CURL_POLL_REMOVE) {
+		loop_io_free(io);
+		(void)curl_multi_assign(w->multi, fd, NULL);
+	} else if (io) {
+		(void)loop_io_set(io, events);
+	} else {
+		(void)curl_multi_assign(w->multi, fd, loop_io_new(w->loop, fd, events, on_socket, w));
+	}
+	return 0;
+}
+
+static int timer_changed(CURLM *multi, long timeout_ms, void *data)
+{
+	struct worker *w = data;
+
+	(void)multi;
+	loop_timer_arm(w->timer, timeout_ms < 0 ? USEC_NEVER : loop_now(w->loop) + (usec_t)timeout_ms * USEC_PER_MSEC);
+	return 0;
+}
+
+static void on_curl_timer(struct loop_timer *timer, void *data)
+{
+	(void)timer;
+	act(data, CURL_SOCKET_TIMEOUT, 0);
+}
+
+/* --- questions -------------------------------------------------------------------------------- */
+
+static size_t on_body(char *data, size_t size, size_t n, void *user)
+{
+	struct transfer *t = user;
+
+	if (strbuf_add(&t->body, data, size * n) == 0)
+		return size * n;
+	t->too_large = true;
+	return 0;
+}
+
+static void set_headers(struct transfer *t, const char *lines)
+{
+	while (*lines) {
+		size_t n = strcspn(lines, "\n");
+		AUTO(auto_free) char *line = strndup(lines, n);
+		struct curl_slist *list = line ? curl_slist_append(t->headers, line) : NULL;
+
+		if (list)
+			t->headers = list;
+		lines += n + (lines[n] == '\n');
+	}
+	if (t->headers)
+		(void)curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->headers);
+}
+
+static void set_http(struct transfer *t, char *const *texts)
+{
+	const struct prober_question *q = &t->question;
+
+	(void)curl_easy_setopt(t->easy, CURLOPT_PROTOCOLS_STR, "http,https");
+	(void)curl_easy_setopt(t->easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+	(void)curl_easy_setopt(t->easy, CURLOPT_FOLLOWLOCATION, q->flags & PROBER_FOLLOW ? 1L : 0L);
+	(void)curl_easy_setopt(t->easy, CURLOPT_MAXREDIRS, 5L);
+	(void)curl_easy_setopt(t->easy, CURLOPT_SSL_VERIFYPEER, q->flags & PROBER_TLS_VERIFY ? 1L : 0L);
+	(void)curl_easy_setopt(t->easy, CURLOPT_SSL_VERIFYHOST, q->flags & PROBER_TLS_VERIFY ? 2L : 0L);
+	(void)curl_easy_setopt(t->easy, CURLOPT_USERAGENT, "zinit-prober/" ZINIT_VERSION);
+	(void)curl_easy_setopt(t->easy, CURLOPT_FORBID_REUSE, 1L);
+	if (strcmp(texts[TEXT_METHOD], "HEAD") == 0)
+		(void)curl_easy_setopt(t->easy, CURLOPT_NOBODY, 1L);
+	else if (*texts[TEXT_METHOD])
+		(void)curl_easy_setopt(t->easy, CURLOPT_CUSTOMREQUEST, texts[TEXT_METHOD]);
+	if (*texts[TEXT_SOCKET])
+		(void)curl_easy_setopt(t->easy, CURLOPT_UNIX_SOCKET_PATH, texts[TEXT_SOCKET]);
+	set_headers(t, texts[TEXT_HEADERS]);
+}
+
+static int compile(struct transfer *t, const char *pattern, struct probe_result *out)
+{
+	char why[80];
+	int r;
+
+	if (!*pattern)
+		return 0;
+	r = regcomp(&t->regex, pattern, REG_EXTENDED | REG_NOSUB);
+	if (r == 0) {
+		t->has_regex = true;
+		return 0;
+	}
+	(void)regerror(r, &t->regex, why, sizeof(why));
+	probe_result_set(out, PROBE_BODY, 0, "the regex for the body: %s", why);
+	return -1;
+}
+
+static int begin(struct transfer *t, char *const *texts, struct probe_result *out)
+{
+	const struct prober_question *q = &t->question;
+
+	probe_result_set(out, PROBE_UNAVAILABLE, 0, "no memory for the probe");
+	t->easy = curl_easy_init();
+	if (!t->easy || (q->kind == PROBER_HTTP && compile(t, texts[TEXT_BODY], out) < 0))
+		return -1;
+	(void)curl_easy_setopt(t->easy, CURLOPT_PRIVATE, t);
+	(void)curl_easy_setopt(t->easy, CURLOPT_URL, texts[TEXT_URL]);
+	(void)curl_easy_setopt(t->easy, CURLOPT_NOSIGNAL, 1L);
+	(void)curl_easy_setopt(t->easy, CURLOPT_NOPROXY, "*");
+	(void)curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, (long)q->timeout_ms);
+	(void)curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)q->timeout_ms);
+	(void)curl_easy_setopt(t->easy, CURLOPT_WRITEFUNCTION, on_body);
+	(void)curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, t);
+	if (q->kind == PROBER_HTTP)
+		set_http(t, texts);
+	else
+		(void)curl_easy_setopt(t->easy, CURLOPT_CONNECT_ONLY, 1L);
+	return curl_multi_add_handle(t->worker->multi, t->easy) == CURLM_OK ? 0 : -1;
+}
+
+static void cancel(struct worker *w, uint64_t id)
+{
+	struct transfer *t;
+
+	LIST_FOREACH (t, &w->transfers, node) {
+		if (t->question.id == id)
+			transfer_free(t);
+	}
+}
+
+/* The five texts behind the head; false if one of them has no end. */
+static bool split_texts(char *data, size_t len, char *texts[PROBER_TEXTS])
+{
+	char *end = data + len;
+
+	for (int i = 0; i < PROBER_TEXTS; i++) {
+		char *nul = data < end ? memchr(data, '\0', (size_t)(end - data)) : NULL;
+
+		if (!nul)
+			return false;
+		texts[i] = data;
+		data = nul + 1;
+	}
+	return true;
+}
+
+static void on_question(struct worker *w, char *message, size_t len)
+{
+	struct probe_result result;
+	struct prober_question q;
+	char *texts[PROBER_TEXTS];
+	struct transfer *t;
+
+	if (len < sizeof(q))
+		return;
+	memcpy(&q, message, sizeof(q));
+	if (q.kind == PROBER_CANCEL) {
+		cancel(w, q.id);
+		return;
+	}
+	q.ranges_n = MIN(q.ranges_n, (uint32_t)PROBER_RANGES_MAX);
+	if (!split_texts(message + sizeof(q), len - sizeof(q), texts))
+		return;
+	t = calloc(1, sizeof(*t));
+	if (!t)
+		return; /* the server's own time-out ends the probe */
+	t->worker = w;
+	t->question = q;
+	t->body = STRBUF(PROBER_BODY_MAX);
+	list_append(&w->transfers, &t->node);
+	if (begin(t, texts, &result) < 0) {
+		send_answer(&q, &result);
+		transfer_free(t);
+	}
+}
+
+static void on_readable(struct loop_io *io, uint32_t events, void *data)
+{
+	char message[PROBER_QUESTION_MAX];
+	int fds[FD_MESSAGE_MAX];
+	struct worker *w = data;
+	ssize_t n = fd_receive_message(loop_io_fd(io), message, sizeof(message), MSG_DONTWAIT, fds);
+
+	(void)events;
+	if (n == 0 || (n < 0 && n != -EAGAIN && n != -EMSGSIZE))
+		loop_quit(w->loop, 0); /* the server is gone, or has no use for us */
+	else if (n > 0)
+		on_question(w, message, (size_t)n);
+}
+
+int main(void)
+{
+	struct worker w = { 0 };
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
+		return 1;
+	list_init(&w.transfers);
+	w.loop = loop_new();
+	w.multi = curl_multi_init();
+	if (!w.loop || !w.multi)
+		return 1;
+	w.timer = loop_timer_new(w.loop, on_curl_timer, &w);
+	w.reaper = loop_timer_new(w.loop, on_reap, &w);
+	if (!w.timer || !w.reaper || !loop_io_new(w.loop, PROBER_FD, EPOLLIN, on_readable, &w))
+		return 1;
+	(void)curl_multi_setopt(w.multi, CURLMOPT_SOCKETFUNCTION, socket_changed);
+	(void)curl_multi_setopt(w.multi, CURLMOPT_SOCKETDATA, &w);
+	(void)curl_multi_setopt(w.multi, CURLMOPT_TIMERFUNCTION, timer_changed);
+	(void)curl_multi_setopt(w.multi, CURLMOPT_TIMERDATA, &w);
+	return loop_run(w.loop) == 0 ? 0 : 1;
+}
