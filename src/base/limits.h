@@ -13,6 +13,20 @@
 #define LIMIT_ENV_FILE (1U << 20)
 /* One JSON-RPC request (interface.md). */
 #define LIMIT_RPC_REQUEST (1U << 20)
+/* One answer: all lines of a ring of 1 MiB with every byte escaped, and room to spare. */
+#define LIMIT_RPC_ANSWER (16U << 20)
+/* What all control connections together may hold in buffers; over it the largest is dropped. */
+#define LIMIT_RPC_MEMORY (64U << 20)
+/* Control connections: far above any fleet of clients, far below the descriptors that services need. */
+#define LIMIT_RPC_CONNECTIONS 4096
+/* Of them, so many are kept for root and the owner, so that others can't lock them out. */
+#define LIMIT_RPC_RESERVED 64
+/* Requests of one batch. */
+#define LIMIT_RPC_BATCH 1000
+/* Requests of one connection that wait for something to happen. */
+#define LIMIT_RPC_CALLS 256
+/* Subscriptions of one connection. */
+#define LIMIT_RPC_SUBSCRIPTIONS 256
 /* Services of one server: sizes tables that must not grow without bound. */
 #define LIMIT_SERVICES 100000
 

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Owns: the methods that change what services there are. */
+#include <string.h>
+
+#include "base/mem.h"
+#include "config/load.h"
+#include "rpc/conn.h"
+#include "rpc/service_out.h"
+#include "service/core.h"
+
+typedef int (*put_fn)(struct supervisor *sup, struct service_config *config, bool persist, const struct actor *by,
+		      struct error *err);
+
+/* All problems are told, not only the first. */
+static enum rpc_outcome config_problems(struct problems *problems, struct rpc_error *err)
+{
+	struct strbuf text = STRBUF(RPC_MESSAGE_MAX);
+
+	(void)rpc_error_set(err, RPC_CONFIG_ERROR, "the configuration is not valid");
+	for (size_t i = 0; i < problems->n; i++) {
+		strbuf_reset(&text);
+		problem_format(&problems->items[i], NULL, &text);
+		if (problems->items[i].level != PROBLEM_ERROR)
+			continue;
+		if (err->causes_n == 0)
+			(void)snprintf(err->message, sizeof(err->message), "the configuration is not valid: %s", strbuf_str(&text));
+		rpc_error_cause(err, strbuf_str(&text));
+	}
+	strbuf_fini(&text);
+	return RPC_FAILED;
+}
+
+static void write_result(const struct supervisor *sup, const char *name, const struct problems *problems,
+			 struct json_out *out)
+{
+	struct strbuf text = STRBUF(RPC_MESSAGE_MAX);
+	struct supervisor_info info = { 0 };
+
+	(void)supervisor_info(sup, core_find(supervisor_core(sup), name), &info);
+	json_out_open_object(out);
+	json_out_member_str(out, "name", name);
+	json_out_member_str(out, "path", info.path);
+	json_out_key(out, "warnings");
+	json_out_open_array(out);
+	for (size_t i = 0; i < problems->n; i++) {
+		strbuf_reset(&text);
+		problem_format(&problems->items[i], NULL, &text);
+		json_out_str(out, strbuf_str(&text));
+	}
+	json_out_close_array(out);
+	json_out_close_object(out);
+	strbuf_fini(&text);
+}
+
+/* The configuration stands under "config", or its sections are the parameters themselves. */
+static const json_t *config_of(const struct rpc_call *call)
+{
+	const json_t *config = json_object_get(call->params, "config");
+
+	if (config)
+		return config;
+	(void)json_object_del(call->params, "persist");
+	return call->params;
+}
+
+static enum rpc_outcome put(struct rpc_call *call, put_fn fn, bool persist, struct problems *problems,
+			    struct json_out *out, struct rpc_error *err)
+{
+	AUTO(auto_service_config) struct service_config *config = NULL;
+	struct actor by = rpc_call_actor(call);
+	char name[LIMIT_NAME + 1];
+	struct error error;
+
+	if (load_service_json(config_of(call), LOAD_ANY_NAME, problems, &config) < 0)
+		return config_problems(problems, err);
+	(void)str_copy(name, sizeof(name), config->name);
+	if (fn(rpc_call_supervisor(call), config, persist, &by, &error) < 0)
+		return rpc_error_from(err, &error, name);
+	config = NULL; /* taken over */
+	write_result(rpc_call_supervisor(call), name, problems, out);
+	return RPC_DONE;
+}
+
+static enum rpc_outcome put_checked(struct rpc_call *call, put_fn fn, bool persist, struct json_out *out,
+				    struct rpc_error *err)
+{
+	struct problems problems;
+	enum rpc_outcome outcome;
+
+	problems_init(&problems);
+	outcome = put(call, fn, persist, &problems, out, err);
+	problems_fini(&problems);
+	return outcome;
+}
+
+RPC_HANDLER(rpc_service_add)
+{
+	return put_checked(call, supervisor_add, param_bool(call->params, "persist", false), out, err);
+}
+
+RPC_HANDLER(rpc_service_register)
+{
+	return put_checked(call, supervisor_add, true, out, err);
+}
+
+RPC_HANDLER(rpc_service_monitor)
+{
+	return put_checked(call, supervisor_add, false, out, err);
+}
+
+RPC_HANDLER(rpc_service_set)
+{
+	return put_checked(call, supervisor_set, param_bool(call->params, "persist", true), out, err);
+}
+
+RPC_HANDLER(rpc_service_delete)
+{
+	uint32_t id = rpc_call_service(call, err);
+	struct actor by = rpc_call_actor(call);
+	struct error error;
+
+	if (id == CORE_NONE)
+		return RPC_FAILED;
+	if (supervisor_remove(rpc_call_supervisor(call), param_str(call->params, "name", ""), &by, &error) < 0)
+		return rpc_error_from(err, &error, param_str(call->params, "name", ""));
+	json_out_open_object(out);
+	json_out_member_bool(out, "ok", true);
+	json_out_close_object(out);
+	return RPC_DONE;
+}
+
+/* --- reload --------------------------------------------------------------------------------------------- */
+
+static const char *const action_names[RELOAD_ACTION_N] = {
+	[RELOAD_ADDED] = "added",     [RELOAD_CHANGED] = "changed", [RELOAD_RESTARTED] = "restarted",
+	[RELOAD_REMOVED] = "removed", [RELOAD_INVALID] = "invalid",
+};
+
+static void on_change(enum reload_action action, const char *name, const char *text, void *data)
+{
+	struct json_out *out = data;
+
+	json_out_open_object(out);
+	json_out_member_str(out, "action", action_names[action]);
+	json_out_member_str(out, "name", name);
+	json_out_member_str(out, "text", text ? text : "");
+	json_out_close_object(out);
+}
+
+RPC_HANDLER(rpc_service_reload)
+{
+	struct actor by = rpc_call_actor(call);
+	struct reload_result result = { 0 };
+	struct error error;
+
+	json_out_open_object(out);
+	json_out_key(out, "changes");
+	json_out_open_array(out);
+	if (supervisor_reload(rpc_call_supervisor(call), &by, &result, on_change, out, &error) < 0)
+		return rpc_error_from(err, &error, NULL);
+	json_out_close_array(out);
+	json_out_member_uint(out, "added", result.added);
+	json_out_member_uint(out, "changed", result.changed);
+	json_out_member_uint(out, "restarted", result.restarted);
+	json_out_member_uint(out, "removed", result.removed);
+	json_out_member_uint(out, "unchanged", result.unchanged);
+	json_out_member_uint(out, "invalid", result.invalid);
+	json_out_close_object(out);
+	return RPC_DONE;
+}

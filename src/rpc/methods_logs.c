@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Owns: the methods that answer with log lines. logs.follow is in stream_logs.c. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "rpc/conn.h"
+#include "rpc/log_lines.h"
+#include "rpc/log_question.h"
+#include "rpc/select.h"
+#include "service/core.h"
+
+#define TAIL_LINES 100
+#define QUERY_LINES 1000
+
+static int write_lines(struct log_engine *log, const char *name, const struct query_opts *opts, struct json_out *out,
+		       struct error *error)
+{
+	struct log_lines_out lines = { .out = out, .service = name };
+	struct log_service *svc = log_service_find(log, name);
+	int r = svc ? log_memory(svc, opts, log_line_write_fn, &lines, NULL, error) : 0;
+
+	return r == -ENOBUFS ? 0 : r; /* the answer's own check finds that it is full */
+}
+
+/* Lines in memory of the service that the call names, or of all that its caller may see. */
+static enum rpc_outcome write_memory(struct rpc_call *call, struct query_opts *opts, struct json_out *out,
+				     struct rpc_error *err)
+{
+	struct supervisor *sup = rpc_call_supervisor(call);
+	AUTO(auto_free) uint32_t *ids = NULL;
+	struct error error;
+	int n = select_services(call, &ids, err);
+	int r = 0;
+
+	if (n < 0)
+		return RPC_FAILED;
+	opts->memory_only = true;
+	json_out_open_array(out);
+	for (int i = 0; i < n && r == 0; i++)
+		r = write_lines(supervisor_log(sup), core_name(supervisor_core(sup), ids[i]), opts, out, &error);
+	json_out_close_array(out);
+	return r < 0 ? (enum rpc_outcome)rpc_error_from(err, &error, NULL) : RPC_DONE;
+}
+
+RPC_HANDLER(rpc_logs_get)
+{
+	struct query_opts opts;
+
+	if (log_question(call, &opts, err) < 0)
+		return RPC_FAILED;
+	opts.last = (uint64_t)param_int(call->params, "lines", INT64_MAX);
+	return write_memory(call, &opts, out, err);
+}
+
+RPC_HANDLER(rpc_logs_tail)
+{
+	struct query_opts opts;
+
+	if (log_question(call, &opts, err) < 0)
+		return RPC_FAILED;
+	opts.last = (uint64_t)param_int(call->params, "lines", TAIL_LINES);
+	return write_memory(call, &opts, out, err);
+}
+
+/* The service stands under "service" here; "name" is understood as well. */
+RPC_HANDLER(rpc_logs_filter)
+{
+	json_t *service = json_object_get(call->params, "service");
+
+	if (service && json_object_set(call->params, "name", service) < 0)
+		return rpc_error_set(err, RPC_INTERNAL_ERROR, "out of memory");
+	if (!json_object_get(call->params, "name"))
+		return rpc_error_set(err, RPC_INVALID_PARAMS, "parameter 'service': missing; expected the name of a service");
+	return rpc_logs_get(call, out, err);
+}
+
+/* --- the whole history ---------------------------------------------------------------------------------- */
+
+struct question {
+	struct rpc_call *call;
+	struct log_query *query;
+	struct strbuf text; /* lines so far */
+	struct json_out out;
+	char (*names)[LIMIT_NAME + 1]; /* of the services, for the cursors */
+	size_t names_n;
+	bool cut;           /* the answer would be too large: what came after is not in it */
+};
+
+static void question_free(struct question *q)
+{
+	strbuf_fini(&q->text);
+	free(q->names);
+	free(q);
+}
+
+static void question_cancel(struct rpc_call *call)
+{
+	struct question *q = call->later;
+
+	log_query_cancel(q->query);
+	question_free(q);
+}
+
+static void answer(struct question *q, int result)
+{
+	const struct log_cursor *cursors = log_query_cursors(q->query);
+	struct rpc_call *call = q->call;
+	struct json_out out;
+	char text[CURSOR_TEXT_SIZE];
+
+	rpc_call_begin(call, &out);
+	json_out_open_object(&out);
+	json_out_key(&out, "lines");
+	json_out_raw(&out, strbuf_str(&q->text));
+	json_out_member_bool(&out, "truncated", q->cut);
+	json_out_member_str(&out, "error", result < 0 ? log_query_error(q->query) : NULL);
+	json_out_key(&out, "cursors");
+	json_out_open_object(&out);
+	for (size_t i = 0; cursors && i < q->names_n; i++) {
+		log_cursor_format(&cursors[i], text);
+		json_out_member_str(&out, q->names[i], text);
+	}
+	json_out_close_object(&out);
+	json_out_close_object(&out);
+	question_free(q);
+	rpc_call_end(call);
+}
+
+static void on_lines(struct log_query *query, const struct log_line *lines, size_t n, int result, void *data)
+{
+	struct question *q = data;
+
+	(void)query;
+	for (size_t i = 0; i < n && !q->cut; i++) {
+		size_t before = q->text.len;
+		bool comma = q->out.comma;
+
+		log_line_write(&lines[i], lines[i].service, NULL, &q->out);
+		if (q->text.failed) {
+			q->cut = true;
+			q->text.len = before;
+			q->text.failed = false;
+			q->out.comma = comma;
+		}
+	}
+	if (n > 0)
+		return;
+	json_out_close_array(&q->out);
+	answer(q, result);
+}
+
+static int find_services(struct rpc_call *call, struct question *q, struct log_service ***out_svcs, struct rpc_error *err)
+{
+	struct supervisor *sup = rpc_call_supervisor(call);
+	AUTO(auto_free) uint32_t *ids = NULL;
+	int n = select_services(call, &ids, err);
+
+	if (n < 0)
+		return RPC_FAILED;
+	*out_svcs = calloc((size_t)n + 1, sizeof(struct log_service *));
+	q->names = calloc((size_t)n + 1, sizeof(*q->names));
+	if (!*out_svcs || !q->names)
+		return rpc_error_set(err, RPC_INTERNAL_ERROR, "out of memory");
+	for (int i = 0; i < n; i++) {
+		const char *name = core_name(supervisor_core(sup), ids[i]);
+		struct log_service *svc = log_service_find(supervisor_log(sup), name);
+
+		if (!svc)
+			continue;
+		(void)str_copy(q->names[q->names_n], LIMIT_NAME + 1, name);
+		(*out_svcs)[q->names_n++] = svc;
+	}
+	return 0;
+}
+
+static int ask(struct rpc_call *call, struct question *q, struct rpc_error *err)
+{
+	AUTO(auto_free) struct log_service **svcs = NULL;
+	struct query_opts opts;
+	struct error error;
+
+	if (log_question(call, &opts, err) < 0 || find_services(call, q, &svcs, err) < 0)
+		return RPC_FAILED;
+	if (q->names_n == 0)
+		return rpc_error_set(err, RPC_SERVICE_NOT_FOUND, "no service with a log matches");
+	if (json_object_get(call->params, "limit"))
+		opts.limit = (uint64_t)param_int(call->params, "limit", 0);
+	else
+		opts.last = (uint64_t)param_int(call->params, "lines", QUERY_LINES);
+	if (log_query_start(supervisor_log(rpc_call_supervisor(call)), svcs, q->names_n, &opts, on_lines, q, &q->query,
+			    &error) < 0)
+		return rpc_error_from(err, &error, NULL);
+	return 0;
+}
+
+RPC_HANDLER(rpc_logs_query)
+{
+	struct question *q = calloc(1, sizeof(*q));
+
+	(void)out;
+	if (!q)
+		return rpc_error_set(err, RPC_INTERNAL_ERROR, "out of memory");
+	q->call = call;
+	/* room is left for the envelope and the cursors */
+	q->text = STRBUF(LIMIT_RPC_ANSWER / 2);
+	q->out = json_out_on(&q->text);
+	json_out_open_array(&q->out);
+	if (ask(call, q, err) < 0) {
+		question_free(q);
+		return RPC_FAILED;
+	}
+	call->cancel = question_cancel;
+	call->later = q;
+	return RPC_LATER;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Owns: the methods system.*. */
+#include <unistd.h>
+
+#include "rpc/conn.h"
+#include "service/core.h"
+
+RPC_HANDLER(rpc_system_ping)
+{
+	(void)call;
+	(void)err;
+	json_out_open_object(out);
+	json_out_member_str(out, "version", ZINIT_VERSION);
+	json_out_close_object(out);
+	return RPC_DONE;
+}
+
+static void write_counts(const struct core *core, struct json_out *out)
+{
+	unsigned int counts[SERVICE_STATE_N] = { 0 };
+
+	for (uint32_t id = core_next(core, CORE_NONE); id != CORE_NONE; id = core_next(core, id))
+		counts[core_state(core, id)]++;
+	json_out_open_object(out);
+	for (int state = 0; state < SERVICE_STATE_N; state++)
+		json_out_member_uint(out, service_state_name((enum service_state)state), counts[state]);
+	json_out_close_object(out);
+}
+
+RPC_HANDLER(rpc_system_info)
+{
+	const struct rpc_server *server = call->server;
+	const struct supervisor *sup = server->supervisor;
+	ts_ns booted = supervisor_booted_at(sup);
+	const char *bug = NULL;
+
+	(void)err;
+	json_out_open_object(out);
+	json_out_member_str(out, "version", ZINIT_VERSION);
+	json_out_member_int(out, "pid", getpid());
+	json_out_member_int(out, "booted_at_ms", booted / 1000000);
+	json_out_member_int(out, "uptime_ms", (time_realtime() - booted) / 1000000);
+	json_out_member_str(out, "socket", server->socket_path);
+	json_out_member_bool(out, "shutting_down", supervisor_is_shutting_down(sup));
+	json_out_key(out, "services");
+	write_counts(supervisor_core(sup), out);
+	json_out_member_uint(out, "connections", server->conns_n);
+	json_out_member_uint(out, "connection_bytes", server->bytes);
+	json_out_member_uint(out, "event_cursor", supervisor_event_last(sup));
+	json_out_member_uint(out, "internal_errors", core_bugs(supervisor_core(sup), &bug));
+	json_out_member_str(out, "last_internal_error", bug);
+	json_out_close_object(out);
+	return RPC_DONE;
+}
+
+RPC_HANDLER(rpc_system_shutdown)
+{
+	struct actor by = rpc_call_actor(call);
+	struct error error;
+
+	if (supervisor_shutdown(rpc_call_supervisor(call), &by, &error) < 0)
+		return rpc_error_from(err, &error, NULL);
+	json_out_open_object(out);
+	json_out_member_bool(out, "ok", true);
+	json_out_close_object(out);
+	return RPC_DONE;
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Owns: the schemas of results (JSON Schema, draft 7), by the names that the table of methods uses. */
+#include <stddef.h>
+
+#include "rpc/method.h"
+
+#define STR "{\"type\":\"string\"}"
+#define INT "{\"type\":\"integer\"}"
+#define NUM "{\"type\":\"number\"}"
+#define BOOLEAN "{\"type\":\"boolean\"}"
+#define STR_OR_NULL "{\"type\":[\"string\",\"null\"]}"
+#define INT_OR_NULL "{\"type\":[\"integer\",\"null\"]}"
+#define STRS "{\"type\":\"array\",\"items\":" STR "}"
+#define REF(name) "{\"$ref\":\"#/components/schemas/" name "\"}"
+#define LIST(name) "{\"type\":\"array\",\"items\":" REF(name) "}"
+/* Answers may grow members: clients must pass over what they do not know. */
+#define OBJECT(required, properties) \
+	"{\"type\":\"object\",\"required\":[" required "],\"properties\":{" properties "}}"
+#define STATES "\"inactive\",\"blocked\",\"starting\",\"running\",\"stopping\",\"exited\",\"failed\""
+#define ADDITIONS \
+	"\"uptime_ms\":" INT ",\"restart_count\":" INT ",\"last_start\":" INT ",\"last_stop\":" INT ",\"exit_signal\":" INT \
+	",\"blocked_by\":" STRS ",\"wish\":{\"enum\":[\"up\",\"down\"]},\"health\":" STR ",\"health_error\":" STR_OR_NULL \
+	",\"run\":" INT ",\"next_start_ms\":" INT ",\"description\":" STR_OR_NULL ",\"class\":{\"enum\":[\"user\",\"system\"]}" \
+	",\"oneshot\":" BOOLEAN ",\"path\":" STR_OR_NULL ",\"tags\":" STRS
+#define BULK(done) \
+	OBJECT("\"" done "\",\"failed\"", "\"" done "\":" STRS ",\"failed\":{\"type\":\"array\",\"items\":" \
+	       OBJECT("\"name\",\"error\"", "\"name\":" STR ",\"error\":" STR) "}")
+
+static const struct {
+	const char *name, *schema;
+} schemas[] = {
+	{ "OpenRPC", OBJECT("\"openrpc\",\"info\",\"methods\"", "\"openrpc\":" STR ",\"info\":{\"type\":\"object\"},"
+								"\"methods\":{\"type\":\"array\"}") },
+	{ "Ok", OBJECT("\"ok\"", "\"ok\":{\"const\":true}") },
+	{ "Bool", BOOLEAN },
+	{ "Null", "{\"type\":\"null\"}" },
+	{ "Names", STRS },
+	{ "Strings", STRS },
+	{ "Map", "{\"type\":\"object\",\"additionalProperties\":" STR "}" },
+	{ "Text", OBJECT("\"output\"", "\"output\":" STR) },
+	{ "Ping", OBJECT("\"version\"", "\"version\":" STR) },
+	{ "Info", OBJECT("\"version\",\"pid\",\"services\"",
+			 "\"version\":" STR ",\"pid\":" INT ",\"booted_at_ms\":" INT ",\"uptime_ms\":" INT ",\"socket\":" STR
+			 ",\"shutting_down\":" BOOLEAN ",\"services\":{\"type\":\"object\",\"additionalProperties\":" INT "}"
+			 ",\"connections\":" INT ",\"connection_bytes\":" INT ",\"event_cursor\":" INT
+			 ",\"internal_errors\":" INT ",\"last_internal_error\":" STR_OR_NULL) },
+	{ "Reason", "{\"oneOf\":[{\"type\":\"null\"}," OBJECT("\"type\"",
+			"\"type\":{\"enum\":[\"exit_code\",\"signal\",\"start_timeout\",\"stop_timeout\",\"health_check_failed\","
+			"\"dependency_failed\",\"spawn_error\",\"missing_dependency\"]},\"text\":" STR ",\"gave_up\":" BOOLEAN
+			",\"code\":" INT ",\"signal\":" INT ",\"attempts\":" INT ",\"service\":" STR ",\"dependency\":" STR
+			",\"message\":" STR ",\"errno\":" INT) "]}" },
+	{ "State", OBJECT("\"state\"", "\"state\":{\"enum\":[" STATES ",\"invalid\"]},\"pid\":" INT ",\"exit_code\":" INT_OR_NULL
+			  ",\"reason\":" REF("Reason") ",\"waiting_on\":" STRS) },
+	{ "Row", OBJECT("\"name\",\"state\",\"is_target\",\"pid\"",
+			"\"name\":" STR ",\"state\":" REF("State") ",\"is_target\":" BOOLEAN ",\"pid\":" INT ",\"error\":" STR
+			",\"cpu_percent\":" NUM ",\"memory_bytes\":" INT "," ADDITIONS) },
+	{ "Rows", LIST("Row") },
+	{ "Status", OBJECT("\"name\",\"state\",\"pid\"",
+			   "\"name\":" STR ",\"state\":{\"enum\":[" STATES "]},\"pid\":" INT ",\"exit_code\":" INT ",\"error\":" STR
+			   ",\"reason\":" REF("Reason") ",\"is_target\":" BOOLEAN "," ADDITIONS) },
+	{ "Dependency", OBJECT("\"name\",\"dep_type\",\"satisfied\",\"state\"",
+			       "\"name\":" STR ",\"dep_type\":{\"enum\":[\"requires\",\"after\",\"wants\",\"conflicts\"]}"
+			       ",\"satisfied\":" BOOLEAN ",\"state\":{\"oneOf\":[{\"type\":\"null\"}," REF("State") "]}") },
+	{ "Full", OBJECT("\"name\",\"state\",\"is_target\",\"uptime_secs\",\"dependencies\"",
+			 "\"name\":" STR ",\"state\":" REF("State") ",\"is_target\":" BOOLEAN ",\"pid\":" INT
+			 ",\"uptime_secs\":" INT_OR_NULL ",\"dependencies\":" LIST("Dependency")
+			 ",\"cpu_percent\":" NUM ",\"memory_bytes\":" INT "," ADDITIONS) },
+	{ "Stats", OBJECT("\"pid\",\"cpu_percent\",\"memory_bytes\"",
+			  "\"pid\":" INT ",\"cpu_percent\":" NUM ",\"memory_bytes\":" INT) },
+	{ "Process", OBJECT("\"pid\",\"name\",\"memory_bytes\"", "\"pid\":" INT ",\"ppid\":" INT ",\"name\":" STR
+			    ",\"memory_bytes\":" INT ",\"cpu_percent\":" NUM) },
+	{ "Children", OBJECT("\"children\"", "\"children\":" LIST("Process")) },
+	{ "Step", OBJECT("\"text\",\"rule\",\"root\"", "\"service\":" STR_OR_NULL ",\"state\":" STR_OR_NULL ",\"rule\":" STR
+			 ",\"root\":" BOOLEAN ",\"text\":" STR) },
+	{ "Why", OBJECT("\"name\",\"blocked\",\"waiting_on\",\"conflicts_with\",\"ascii\"",
+			"\"name\":" STR ",\"blocked\":" BOOLEAN ",\"waiting_on\":" STRS ",\"conflicts_with\":" STRS
+			",\"port_conflict\":" STR ",\"ascii\":" STR ",\"state\":" STR ",\"reason\":" REF("Reason")
+			",\"next_start_ms\":" INT ",\"steps\":" LIST("Step")) },
+	{ "Node", OBJECT("\"name\",\"state\"", "\"name\":" STR ",\"state\":" STR ",\"requires\":" STRS ",\"after\":" STRS
+			 ",\"wants\":" STRS ",\"conflicts\":" STRS) },
+	{ "Tree", OBJECT("\"ascii\",\"nodes\"", "\"ascii\":" STR ",\"nodes\":" LIST("Node")) },
+	{ "Config", "{\"type\":\"object\"}" },
+	{ "Line", OBJECT("\"service\",\"stream\",\"content\",\"timestamp_ms\"",
+			 "\"service\":" STR ",\"stream\":{\"enum\":[\"stdout\",\"stderr\"]},\"content\":" STR
+			 ",\"timestamp_ms\":" INT ",\"timestamp_ns\":" INT ",\"time\":" STR ",\"base64\":" STR ",\"run\":" INT
+			 ",\"partial\":" BOOLEAN ",\"continued\":" BOOLEAN ",\"unterminated\":" BOOLEAN ",\"lost\":" INT
+			 ",\"reason\":" STR ",\"cursor\":" STR) },
+	{ "Lines", LIST("Line") },
+	{ "Query", OBJECT("\"lines\",\"truncated\",\"cursors\"",
+			  "\"lines\":" LIST("Line") ",\"truncated\":" BOOLEAN ",\"error\":" STR_OR_NULL ",\"cursors\":" REF("Map")) },
+	{ "Changed", OBJECT("\"ok\"", "\"ok\":" BOOLEAN ",\"reached\":" BOOLEAN ",\"name\":" STR ",\"state\":" STR ",\"pid\":" INT
+			    ",\"timed_out\":" BOOLEAN ",\"reason\":" REF("Reason") ",\"why\":" STRS ",\"logs\":" LIST("Line")) },
+	{ "Started", BULK("started") },
+	{ "Stopped", BULK("stopped") },
+	{ "Deleted", BULK("deleted") },
+	{ "Added", OBJECT("\"name\",\"path\",\"warnings\"", "\"name\":" STR ",\"path\":" STR_OR_NULL ",\"warnings\":" STRS) },
+	{ "Change", OBJECT("\"action\",\"name\",\"text\"", "\"action\":{\"enum\":[\"added\",\"changed\",\"restarted\",\"removed\","
+			   "\"invalid\"]},\"name\":" STR ",\"text\":" STR) },
+	{ "Reloaded", OBJECT("\"changes\",\"added\",\"changed\",\"restarted\",\"removed\",\"unchanged\",\"invalid\"",
+			     "\"changes\":" LIST("Change") ",\"added\":" INT ",\"changed\":" INT ",\"restarted\":" INT
+			     ",\"removed\":" INT ",\"unchanged\":" INT ",\"invalid\":" INT) },
+	{ "Following", OBJECT("\"subscription\",\"services\"", "\"subscription\":" INT ",\"services\":" STRS) },
+	{ "Subscribed", OBJECT("\"subscription\",\"cursor\"", "\"subscription\":" INT ",\"cursor\":" INT) },
+	{ "ClassicStatus", OBJECT("\"name\",\"pid\",\"state\",\"target\",\"after\"",
+				  "\"name\":" STR ",\"pid\":" INT ",\"state\":" STR ",\"target\":" STR ",\"after\":" REF("Map")) },
+};
+
+void rpc_schemas_write(struct json_out *out)
+{
+	json_out_open_object(out);
+	for (size_t i = 0; i < sizeof(schemas) / sizeof(schemas[0]); i++) {
+		json_out_key(out, schemas[i].name);
+		json_out_raw(out, schemas[i].schema);
+	}
+	json_out_close_object(out);
+}

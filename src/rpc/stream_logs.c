@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Owns: logs.follow: first the lines that are there (if asked for), by a query in the log's thread, then what comes, by one
+ * follower per service. Nothing is lost or doubled between the two: the query says where the followers begin.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "rpc/conn.h"
+#include "rpc/log_lines.h"
+#include "rpc/log_question.h"
+#include "rpc/select.h"
+#include "rpc/stream.h"
+#include "service/core.h"
+
+#define METHOD "logs.follow"
+#define LINES_PER_MESSAGE 500
+/* A message is closed when it is this long; one line may go over it. */
+#define MESSAGE_BYTES (32U << 10)
+
+struct log_sub {
+	struct rpc_sub sub;
+	struct list all;     /* server->log_subs */
+	struct list sources;
+	struct query_filter *filter;
+	struct log_query *query; /* the lines that were there; NULL: done */
+	json_t *names;       /* NULL: every service */
+	bool paused;
+};
+
+/* One service of a subscription. */
+struct source {
+	struct list node;
+	struct log_sub *owner;
+	struct log_service *svc; /* until it is followed */
+	struct log_follow *follow;
+	struct log_cursor at; /* after the last line that was sent */
+	char name[LIMIT_NAME + 1];
+	bool ready;          /* there may be lines */
+};
+
+static struct log_sub *of(struct rpc_sub *sub)
+{
+	return CONTAINER_OF(sub, struct log_sub, sub);
+}
+
+static void source_free(struct source *source)
+{
+	list_remove(&source->node);
+	log_follow_free(source->follow);
+	free(source);
+}
+
+static void end(struct rpc_sub *sub)
+{
+	struct log_sub *logs = of(sub);
+	struct source *source;
+
+	if (logs->query)
+		log_query_cancel(logs->query);
+	LIST_FOREACH (source, &logs->sources, node)
+		source_free(source);
+	list_remove(&logs->all);
+	query_filter_free(logs->filter);
+	json_decref(logs->names);
+	free(logs);
+}
+
+/* --- messages ----------------------------------------------------------------------------------- */
+
+struct message {
+	struct log_sub *logs;
+	struct source *source; /* NULL: lines of the query, which may be of several services */
+	struct json_out out;
+	size_t begin;
+	size_t lines;
+	bool open;
+};
+
+static void message_close(struct message *m)
+{
+	char cursor[CURSOR_TEXT_SIZE];
+
+	if (!m->open)
+		return;
+	m->open = false;
+	json_out_close_array(&m->out);
+	if (m->source) {
+		log_cursor_format(&m->source->at, cursor);
+		json_out_member_str(&m->out, "cursor", cursor);
+	}
+	stream_message_end(&m->logs->sub, &m->out);
+}
+
+static void message_open(struct message *m, const char *service)
+{
+	if (m->open)
+		return;
+	m->open = true;
+	m->lines = 0;
+	m->begin = m->logs->sub.conn->out.len;
+	stream_message_begin(&m->logs->sub, METHOD, &m->out);
+	if (m->source)
+		json_out_member_str(&m->out, "service", service);
+	json_out_key(&m->out, "lines");
+	json_out_open_array(&m->out);
+}
+
+/* A gap is a message of its own, so that it stands between the lines before and after it. */
+static void send_gap(struct message *m, const struct log_line *line, const char *service)
+{
+	message_close(m);
+	stream_message_begin(&m->logs->sub, METHOD, &m->out);
+	json_out_member_str(&m->out, "service", service);
+	json_out_member_uint(&m->out, "lost", line->lost);
+	json_out_member_str(&m->out, "reason", log_lost_reason(line->flags));
+	json_out_key(&m->out, "lines");
+	json_out_open_array(&m->out);
+	json_out_close_array(&m->out);
+	stream_message_end(&m->logs->sub, &m->out);
+}
+
+static bool is_full(const struct message *m)
+{
+	return m->open && (m->lines >= LINES_PER_MESSAGE || m->logs->sub.conn->out.len - m->begin >= MESSAGE_BYTES);
+}
+
+static void advance(struct log_cursor *at, const struct log_line *line)
+{
+	at->same = at->ts == line->ts ? at->same + 1 : 1;
+	at->ts = line->ts;
+	at->seq = line->seq + 1;
+}
+
+static void add_line(struct message *m, const struct log_line *line, const char *service)
+{
+	message_open(m, service);
+	log_line_write(line, service, m->source ? &m->source->at : NULL, &m->out);
+	m->lines++;
+}
+
+/* --- what comes ----------------------------------------------------------------------------------- */
+
+static int on_line(const struct log_line *line, void *data)
+{
+	struct message *m = data;
+
+	if (m->logs->sub.conn->dead || is_full(m))
+		return 1;
+	if (line->flags & LINE_LOST) {
+		send_gap(m, line, m->source->name);
+		return 0;
+	}
+	advance(&m->source->at, line);
+	add_line(m, line, m->source->name);
+	return 0;
+}
+
+static void send_ended(struct source *source)
+{
+	struct rpc_sub *sub = &source->owner->sub;
+	struct json_out out;
+
+	stream_message_begin(sub, METHOD, &out);
+	json_out_member_str(&out, "service", source->name);
+	json_out_member_bool(&out, "ended", true);
+	json_out_key(&out, "lines");
+	json_out_open_array(&out);
+	json_out_close_array(&out);
+	stream_message_end(sub, &out);
+}
+
+static void pump_source(struct source *source)
+{
+	struct message m = { .logs = source->owner, .source = source };
+	struct rpc_conn *conn = source->owner->sub.conn;
+	int n = 1;
+
+	while (source->ready && stream_has_room(conn)) {
+		n = log_follow_read(source->follow, LINES_PER_MESSAGE, on_line, &m);
+		log_follow_cursor(source->follow, &source->at);
+		message_close(&m);
+		if (n <= 0)
+			source->ready = false; /* the end: on_wake() says when there is more */
+	}
+	if (n < 0 && !conn->dead) {
+		send_ended(source);
+		source_free(source);
+	}
+}
+
+static void on_wake(struct log_follow *follow, void *data)
+{
+	struct source *source = data;
+
+	(void)follow;
+	source->ready = true;
+	pump_source(source);
+}
+
+static int follow_source(struct source *source, const struct log_cursor *from)
+{
+	struct log_sub *logs = source->owner;
+	int r = log_follow_new(source->svc, from, logs->filter, on_wake, source, &source->follow);
+
+	if (r < 0)
+		return r;
+	log_follow_cursor(source->follow, &source->at);
+	source->ready = true; /* the first reading finds out */
+	return 0;
+}
+
+static void pump(struct rpc_sub *sub)
+{
+	struct log_sub *logs = of(sub);
+	struct source *source;
+
+	if (logs->paused && logs->query) {
+		logs->paused = false;
+		log_query_pause(logs->query, false);
+	}
+	if (logs->query)
+		return;
+	LIST_FOREACH (source, &logs->sources, node)
+		pump_source(source);
+}
+
+/* --- what was there ------------------------------------------------------------------------------- */
+
+static void history_done(struct log_sub *logs)
+{
+	const struct log_cursor *cursors = log_query_cursors(logs->query);
+	struct source *source;
+	size_t i = 0;
+
+	logs->query = NULL;
+	LIST_FOREACH (source, &logs->sources, node) {
+		if (follow_source(source, cursors ? &cursors[i] : NULL) < 0)
+			source_free(source); /* no memory */
+		i++;
+	}
+	pump(&logs->sub);
+}
+
+static void on_history(struct log_query *q, const struct log_line *lines, size_t n, int result, void *data)
+{
+	struct log_sub *logs = data;
+	struct message m = { .logs = logs };
+
+	(void)q;
+	(void)result; /* what could be read was sent; the live part goes on */
+	for (size_t i = 0; i < n && !logs->sub.conn->dead; i++) {
+		if (is_full(&m))
+			message_close(&m);
+		if (lines[i].flags & LINE_LOST)
+			send_gap(&m, &lines[i], lines[i].service);
+		else
+			add_line(&m, &lines[i], lines[i].service);
+	}
+	message_close(&m);
+	if (n == 0) {
+		history_done(logs);
+	} else if (!stream_has_room(logs->sub.conn)) {
+		logs->paused = true;
+		log_query_pause(logs->query, true);
+	}
+}
+
+/* --- beginning ------------------------------------------------------------------------------------- */
+
+static struct source *source_new(struct log_sub *logs, struct log_service *svc, const char *name)
+{
+	struct source *source = calloc(1, sizeof(*source));
+
+	if (!source)
+		return NULL;
+	source->owner = logs;
+	source->svc = svc;
+	(void)str_copy(source->name, sizeof(source->name), name);
+	list_append(&logs->sources, &source->node);
+	return source;
+}
+
+static int no_memory(struct rpc_error *err)
+{
+	return rpc_error_set(err, RPC_INTERNAL_ERROR, "out of memory");
+}
+
+static int add_sources(struct rpc_call *call, struct log_sub *logs, struct rpc_error *err)
+{
+	struct supervisor *sup = rpc_call_supervisor(call);
+	AUTO(auto_free) uint32_t *ids = NULL;
+	int n = select_services(call, &ids, err);
+
+	for (int i = 0; i < n; i++) {
+		const char *name = core_name(supervisor_core(sup), ids[i]);
+		struct log_service *svc = log_service_find(supervisor_log(sup), name);
+
+		if (svc && !source_new(logs, svc, name))
+			return no_memory(err);
+	}
+	return n < 0 ? n : 0;
+}
+
+static int read_cursor(const json_t *text, struct log_cursor *out, struct rpc_error *err)
+{
+	if (!json_is_string(text) || log_cursor_parse(json_string_value(text), out) < 0)
+		return rpc_error_set(err, RPC_INVALID_PARAMS, "parameter 'cursor': not a cursor that this server gave");
+	return 0;
+}
+
+/* "cursor" for the one service, or "cursors" by name. A service without one is followed from now on. */
+static int begin_at_cursors(struct rpc_call *call, struct log_sub *logs, struct rpc_error *err)
+{
+	const json_t *one = json_object_get(call->params, "cursor");
+	const json_t *many = json_object_get(call->params, "cursors");
+	struct source *source;
+
+	LIST_FOREACH (source, &logs->sources, node) {
+		const json_t *text = one ? one : json_object_get(many, source->name);
+		struct log_cursor cursor;
+
+		if (text && read_cursor(text, &cursor, err) < 0)
+			return RPC_FAILED;
+		if (follow_source(source, text ? &cursor : NULL) < 0)
+			return no_memory(err);
+	}
+	return 0;
+}
+
+static int begin_with_history(struct rpc_call *call, struct log_sub *logs, const struct query_opts *opts,
+			      struct rpc_error *err)
+{
+	AUTO(auto_free) struct log_service **svcs = NULL;
+	struct source *source;
+	struct error error;
+	size_t n = 0;
+
+	LIST_FOREACH (source, &logs->sources, node)
+		n++;
+	if (n == 0)
+		return 0;
+	svcs = calloc(n, sizeof(struct log_service *));
+	if (!svcs)
+		return no_memory(err);
+	n = 0;
+	LIST_FOREACH (source, &logs->sources, node)
+		svcs[n++] = source->svc;
+	if (log_query_start(supervisor_log(rpc_call_supervisor(call)), svcs, n, opts, on_history, logs, &logs->query,
+			    &error) < 0)
+		return rpc_error_from(err, &error, NULL);
+	return 0;
+}
+
+static int begin(struct rpc_call *call, struct log_sub *logs, struct rpc_error *err)
+{
+	struct query_opts opts;
+	struct error error;
+
+	if (log_question(call, &opts, err) < 0)
+		return RPC_FAILED;
+	if (query_filter_new(&opts, &logs->filter, &error) < 0)
+		return rpc_error_set(err, RPC_INVALID_PARAMS, "parameter 'grep': %s", error.msg);
+	if (add_sources(call, logs, err) < 0)
+		return RPC_FAILED;
+	opts.last = (uint64_t)param_int(call->params, "lines", opts.since ? INT64_MAX : 0);
+	if (json_object_get(call->params, "cursor") || json_object_get(call->params, "cursors") || opts.last == 0)
+		return begin_at_cursors(call, logs, err);
+	opts.until = 0;
+	return begin_with_history(call, logs, &opts, err);
+}
+
+static void write_begun(const struct log_sub *logs, struct json_out *out)
+{
+	struct source *source;
+
+	json_out_open_object(out);
+	json_out_member_uint(out, "subscription", logs->sub.id);
+	json_out_key(out, "services");
+	json_out_open_array(out);
+	LIST_FOREACH (source, &logs->sources, node)
+		json_out_str(out, source->name);
+	json_out_close_array(out);
+	json_out_close_object(out);
+}
+
+enum rpc_outcome rpc_logs_follow(struct rpc_call *call, struct json_out *out, struct rpc_error *err)
+{
+	struct log_sub *logs = calloc(1, sizeof(*logs));
+
+	if (!logs)
+		return no_memory(err);
+	logs->sub.pump = pump;
+	logs->sub.end = end;
+	list_init(&logs->sources);
+	list_init(&logs->all);
+	if (stream_add(call->conn, &logs->sub, err) < 0) {
+		free(logs);
+		return RPC_FAILED;
+	}
+	logs->names = json_incref((json_t *)select_names(call));
+	if (list_empty(&call->server->log_subs))
+		call->server->seen_event = supervisor_event_last(rpc_call_supervisor(call));
+	list_append(&call->server->log_subs, &logs->all);
+	if (begin(call, logs, err) < 0) {
+		stream_end(&logs->sub);
+		return RPC_FAILED;
+	}
+	write_begun(logs, out);
+	conn_wake(call->conn); /* its first lines go out after this answer */
+	return RPC_DONE;
+}
+
+/* --- services that come ----------------------------------------------------------------------------- */
+
+static bool is_followed(const struct log_sub *logs, const char *name)
+{
+	struct source *source;
+
+	LIST_FOREACH (source, &logs->sources, node) {
+		if (str_equal(source->name, name))
+			return true;
+	}
+	return false;
+}
+
+static void follow_new_service(struct log_sub *logs, const char *name)
+{
+	struct rpc_conn *conn = logs->sub.conn;
+	struct supervisor *sup = conn->server->supervisor;
+	uint32_t id = core_find(supervisor_core(sup), name);
+	struct log_service *svc = log_service_find(supervisor_log(sup), name);
+	static const struct log_cursor beginning;
+	struct source *source;
+
+	if (logs->query || id == CORE_NONE || !svc || is_followed(logs, name) || !select_matches(sup, logs->names, id) ||
+	    !conn_may(conn, ACCESS_READ, name, id))
+		return;
+	source = source_new(logs, svc, name);
+	if (!source)
+		return;
+	if (follow_source(source, &beginning) < 0)
+		source_free(source);
+	else
+		pump_source(source);
+}
+
+void stream_logs_look(struct rpc_server *server)
+{
+	struct supervisor_event event;
+	uint64_t lost;
+
+	while (supervisor_event_after(server->supervisor, server->seen_event, &event, &lost) == 1) {
+		struct log_sub *logs;
+
+		server->seen_event = event.cursor;
+		if (event.kind != EVENT_ADDED)
+			continue;
+		LIST_FOREACH (logs, &server->log_subs, all)
+			follow_new_service(logs, event.name);
+	}
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Owns: calls that wait for a service, and the answer that they get. */
+#include "rpc/wait.h"
+
+#include <stdlib.h>
+
+#include "base/str.h"
+#include "rpc/conn.h"
+#include "rpc/log_lines.h"
+#include "rpc/service_out.h"
+#include "service/core.h"
+#include "service/why.h"
+
+#define LAST_LINES 10
+
+struct wait {
+	struct list node;
+	struct rpc_call *call;
+	char name[LIMIT_NAME + 1];
+	enum wait_for what;
+	unsigned int states;
+	struct loop_timer *timer; /* NULL: no time limit */
+};
+
+static void wait_free(struct wait *wait)
+{
+	list_remove(&wait->node);
+	loop_timer_free(wait->timer);
+	free(wait);
+}
+
+static void cancel(struct rpc_call *call)
+{
+	wait_free(call->later);
+}
+
+static bool is_state(enum service_state state, unsigned int states)
+{
+	return (states >> state) & 1U;
+}
+
+/* Waiting for the next try is rest enough for somebody who asked for a start: it did not come up. */
+static bool is_backing_off(const struct core *core, uint32_t id)
+{
+	return !core_is_active(core, id) && core_next_start(core, id) != 0;
+}
+
+static bool is_reached(const struct wait *wait, const struct supervisor *sup, uint32_t id)
+{
+	const struct core *core = supervisor_core(sup);
+
+	switch (wait->what) {
+	case WAIT_STATES:
+		return is_state(core_state(core, id), wait->states);
+	case WAIT_UP:
+		return supervisor_settled(sup, id) || is_backing_off(core, id);
+	case WAIT_DOWN:
+	case WAIT_SETTLED:
+		break;
+	}
+	return supervisor_settled(sup, id);
+}
+
+static bool is_ok(const struct wait *wait, const struct core *core, uint32_t id)
+{
+	enum service_state state = core_state(core, id);
+
+	switch (wait->what) {
+	case WAIT_STATES:
+		return is_state(state, wait->states);
+	case WAIT_UP:
+		return core_is_satisfied(core, id) || state == SERVICE_RUNNING;
+	case WAIT_DOWN:
+		return !core_is_active(core, id) && state != SERVICE_BLOCKED;
+	case WAIT_SETTLED:
+		break;
+	}
+	return true;
+}
+
+static void write_answer(const struct wait *wait, struct supervisor *sup, uint32_t id, bool timed_out, struct json_out *out)
+{
+	const struct core *core = supervisor_core(sup);
+	bool ok = !timed_out && is_ok(wait, core, id);
+
+	json_out_open_object(out);
+	json_out_member_bool(out, "ok", ok);
+	json_out_member_bool(out, "reached", ok);
+	json_out_member_str(out, "name", wait->name);
+	json_out_member_str(out, "state", service_state_name(core_state(core, id)));
+	json_out_member_int(out, "pid", service_pid(sup, id));
+	json_out_member_bool(out, "timed_out", timed_out);
+	service_write_reason(sup, id, out);
+	if (!ok) {
+		json_out_key(out, "why");
+		service_write_why_texts(sup, id, out);
+		json_out_key(out, "logs");
+		log_lines_write_last(supervisor_log(sup), wait->name, LAST_LINES, out);
+	}
+	json_out_close_object(out);
+}
+
+static void answer(struct wait *wait, bool timed_out)
+{
+	struct rpc_call *call = wait->call;
+	struct supervisor *sup = call->server->supervisor;
+	uint32_t id = core_find(supervisor_core(sup), wait->name);
+	struct json_out out;
+	struct rpc_error err;
+
+	if (id == CORE_NONE) {
+		(void)rpc_error_set(&err, RPC_SERVICE_NOT_FOUND, "service '%s' was removed", wait->name);
+		rpc_error_service(&err, wait->name);
+		wait_free(wait);
+		rpc_call_fail(call, &err);
+		return;
+	}
+	rpc_call_begin(call, &out);
+	write_answer(wait, sup, id, timed_out, &out);
+	wait_free(wait);
+	rpc_call_end(call);
+}
+
+static void on_timeout(struct loop_timer *timer, void *data)
+{
+	(void)timer;
+	answer(data, true);
+}
+
+void wait_check_all(struct rpc_server *server)
+{
+	struct supervisor *sup = server->supervisor;
+	struct wait *wait;
+
+	LIST_FOREACH (wait, &server->waits, node) {
+		uint32_t id = core_find(supervisor_core(sup), wait->name);
+
+		if (id == CORE_NONE || is_reached(wait, sup, id))
+			answer(wait, false);
+	}
+}
+
+enum rpc_outcome wait_begin(struct rpc_call *call, uint32_t id, enum wait_for what, unsigned int states, usec_t timeout,
+			    struct rpc_error *err)
+{
+	struct rpc_server *server = call->server;
+	struct wait *wait = calloc(1, sizeof(*wait));
+
+	if (!wait)
+		return rpc_error_set(err, RPC_INTERNAL_ERROR, "out of memory");
+	list_init(&wait->node);
+	if (timeout) {
+		wait->timer = loop_timer_new(server->loop, on_timeout, wait);
+		if (!wait->timer) {
+			wait_free(wait);
+			return rpc_error_set(err, RPC_INTERNAL_ERROR, "out of memory");
+		}
+		loop_timer_arm(wait->timer, time_add(loop_now(server->loop), timeout));
+	}
+	wait->call = call;
+	wait->what = what;
+	wait->states = states;
+	(void)str_copy(wait->name, sizeof(wait->name), core_name(supervisor_core(server->supervisor), id));
+	call->cancel = cancel;
+	call->later = wait;
+	list_append(&server->waits, &wait->node);
+	server_look_soon(server);
+	return RPC_LATER;
+}
