@@ -36,6 +36,7 @@ struct log_source {
 	uint32_t drain_left;   /* bytes that log_drain() still wants */
 	uint32_t turn;         /* of the reader, in which it was last readable */
 	uint32_t pipe_bytes;
+	uint32_t tag;          /* the caller's */
 	enum log_stream stream;
 	bool draining;
 	bool watched;          /* in the epoll set */

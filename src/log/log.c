@@ -297,7 +297,7 @@ int log_service_ring_fd(const struct log_service *svc)
 	return svc->ring_fd;
 }
 
-int log_attach(struct log_service *svc, uint64_t run, enum log_stream stream, int pipe_fd)
+int log_attach(struct log_service *svc, uint64_t run, enum log_stream stream, int pipe_fd, uint32_t tag)
 {
 	struct log_source *src = calloc(1, sizeof(*src));
 
@@ -308,6 +308,7 @@ int log_attach(struct log_service *svc, uint64_t run, enum log_stream stream, in
 	src->run = run;
 	src->stream = stream;
 	src->fd = pipe_fd;
+	src->tag = tag;
 	list_init(&src->node);
 	list_init(&src->stalled);
 	src->msg.run = reader_attach;
@@ -321,7 +322,7 @@ void main_source_ended(struct log_msg *msg)
 	struct log_service *svc = src->svc;
 
 	if (!svc->removed && svc->engine->on_ended)
-		svc->engine->on_ended(svc, src->run, src->stream, svc->engine->data);
+		svc->engine->on_ended(svc, src->stream, src->tag, svc->engine->data);
 	free(src);
 }
 

@@ -32,9 +32,9 @@ struct loop;
 
 /**
  * A pipe has ended: all writers closed it, everything was read, the last line is in the ring, our read end is closed.
- * The caller lets the keeper drop its copy.
+ * The caller lets the keeper drop its copy; `tag` is that of log_attach().
  */
-typedef void (*log_ended_fn)(struct log_service *svc, uint64_t run, enum log_stream stream, void *data);
+typedef void (*log_ended_fn)(struct log_service *svc, enum log_stream stream, uint32_t tag, void *data);
 
 struct log_options {
 	const char *dir;          /* segments go to <dir>/<service>/; NULL: no store at all. Copied. */
@@ -83,9 +83,10 @@ int log_service_ring_fd(const struct log_service *svc);
 
 /**
  * Read `pipe_fd` (read end of a pipe, owned by the engine from now on; made non-blocking) as `stream` of run `run`.
- * Pipes of several runs may be attached at a time: a grandchild may outlive its run. Returns 0 or -ENOMEM (fd not taken).
+ * Pipes of several runs may be attached at a time: a grandchild may outlive its run. `tag` is the
+ * caller's own, given back when the pipe has ended. Returns 0 or -ENOMEM (fd not taken).
  */
-int log_attach(struct log_service *svc, uint64_t run, enum log_stream stream, int pipe_fd);
+int log_attach(struct log_service *svc, uint64_t run, enum log_stream stream, int pipe_fd, uint32_t tag);
 
 /** All that the run's leader wrote is in the ring. `ended`: no pipe of the run is left (no stranger holds one). */
 typedef void (*log_drained_fn)(struct log_service *svc, uint64_t run, bool ended, void *data);

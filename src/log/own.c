@@ -25,7 +25,7 @@ int log_set_own(struct log_service *svc, uint64_t run, int read_fd, int write_fd
 	int code = fd_set_nonblock(write_fd, true);
 
 	if (code == 0)
-		code = log_attach(svc, run, LOG_STDERR, read_fd);
+		code = log_attach(svc, run, LOG_STDERR, read_fd, 0);
 	if (code < 0)
 		return code;
 	write_fd = atomic_exchange(&own_fd, write_fd);

@@ -158,8 +158,8 @@ void perform(struct supervisor *sup, const struct effect *effect);
 struct run_pipes *pipes_open(struct unit *unit, uint64_t run, int *out_error);
 /** One spawn that used the write ends is done; the last one closes them. */
 void pipes_release(struct unit *unit, struct run_pipes *pipes);
-/** The log engine read a stream to its end. */
-void pipes_ended(struct unit *unit, uint64_t run, enum log_stream stream);
+/** The log engine read a stream of the pipes that the keeper has in `slot` to its end. */
+void pipes_ended(struct unit *unit, enum log_stream stream, uint32_t slot);
 bool pipes_any(const struct unit *unit, uint64_t run);
 /** Take back read ends that the keeper held. */
 int pipes_adopt(struct unit *unit, uint64_t run, struct kept *kept, unsigned int streams);

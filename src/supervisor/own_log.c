@@ -2,6 +2,8 @@
 /* Owns: our own diagnostics as the log of a service "zinit", over the server's death too. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -29,8 +31,23 @@ static void attach_old_pipe(struct supervisor *sup, struct log_service *svc, uin
 {
 	int fd = supervisor_take_kept_fd(sup, OWN_PIPE_KEY);
 
-	if (fd >= 0 && log_attach(svc, run - 1, LOG_STDERR, fd) < 0)
+	if (fd >= 0 && log_attach(svc, run - 1, LOG_STDERR, fd, 0) < 0)
 		(void)close(fd);
+}
+
+/* Into the ring, and, for whoever runs us in a terminal or a container, on stderr: never waiting for its reader. */
+static void sink(enum diag_level level, const char *line, size_t len)
+{
+	struct pollfd out = { .fd = STDERR_FILENO, .events = POLLOUT };
+	char text[DIAG_LINE_MAX + 32];
+	int n;
+
+	log_write_own(level, line, len);
+	/* a pipe that is writable takes PIPE_BUF bytes at once (pipe(7)), which is more than a line has */
+	if (poll(&out, 1, 0) != 1 || !(out.revents & POLLOUT))
+		return;
+	n = snprintf(text, sizeof(text), "zinit: %s: %.*s\n", diag_level_name(level), (int)len, line);
+	(void)!write(STDERR_FILENO, text, (size_t)n);
 }
 
 int own_log_open(struct supervisor *sup, struct error *err)
@@ -56,6 +73,6 @@ int own_log_open(struct supervisor *sup, struct error *err)
 		(void)close(fds[1]);
 		return error_set(err, -r, "the server's own log: %s", strerror(-r));
 	}
-	diag_set_sink(log_write_own);
+	diag_set_sink(sink);
 	return 0;
 }

@@ -21,22 +21,27 @@ static bool logs_stderr(const struct service_config *c)
 	return c->errors.kind == CONFIG_OUTPUT_LOG;
 }
 
-static struct run_pipes *find(const struct unit *unit, uint64_t run)
+bool pipes_any(const struct unit *unit, uint64_t run)
+{
+	const struct run_pipes *pipes;
+
+	LIST_FOREACH (pipes, &unit->pipes, node) {
+		if (pipes->run == run && pipes->open)
+			return true;
+	}
+	return false;
+}
+
+/* Pipes of this run whose write ends are still here. */
+static struct run_pipes *find_writable(const struct unit *unit, uint64_t run)
 {
 	struct run_pipes *pipes;
 
 	LIST_FOREACH (pipes, &unit->pipes, node) {
-		if (pipes->run == run)
+		if (pipes->run == run && pipes->users)
 			return pipes;
 	}
 	return NULL;
-}
-
-bool pipes_any(const struct unit *unit, uint64_t run)
-{
-	const struct run_pipes *pipes = find(unit, run);
-
-	return pipes && pipes->open;
 }
 
 void pipes_orphan(struct run_pipes *pipes)
@@ -144,7 +149,7 @@ static int attach(struct unit *unit, struct run_pipes *pipes, int *read_fds)
 	for (int i = 0; r == 0 && i < LOG_STREAM_N; i++) {
 		if (read_fds[i] < 0)
 			continue;
-		r = log_attach(unit->log, pipes->run, (enum log_stream)i, read_fds[i]);
+		r = log_attach(unit->log, pipes->run, (enum log_stream)i, read_fds[i], pipes->slot);
 		if (r == 0)
 			read_fds[i] = -1;
 	}
@@ -181,11 +186,11 @@ static int make(struct unit *unit, struct run_pipes *pipes)
 
 struct run_pipes *pipes_open(struct unit *unit, uint64_t run, int *out_error)
 {
-	struct run_pipes *pipes = find(unit, run);
+	struct run_pipes *pipes = find_writable(unit, run);
 	int r = 0;
 
 	/* a later command of the same run needs pipes of its own when the first ones' write ends are closed */
-	if (!pipes || !pipes->users) {
+	if (!pipes) {
 		pipes = new_pipes(unit, run);
 		r = pipes ? 0 : -ENOMEM;
 		if (r == 0 && (logs_stdout(unit->config) || logs_stderr(unit->config))) {
@@ -217,13 +222,12 @@ void pipes_release(struct unit *unit, struct run_pipes *pipes)
 	drop_if_done(unit, pipes);
 }
 
-void pipes_ended(struct unit *unit, uint64_t run, enum log_stream stream)
+void pipes_ended(struct unit *unit, enum log_stream stream, uint32_t slot)
 {
 	struct run_pipes *pipes;
 
-	/* several sets may carry one run's number; those that ended first are listed first */
 	LIST_FOREACH (pipes, &unit->pipes, node) {
-		if (pipes->run == run && (pipes->open & (1U << stream))) {
+		if (pipes->slot == slot) {
 			pipes->open &= ~(1U << stream);
 			drop_if_done(unit, pipes);
 			return;
@@ -244,7 +248,7 @@ int pipes_adopt(struct unit *unit, uint64_t run, struct kept *kept, unsigned int
 
 		if (!(streams & (1U << i)))
 			continue;
-		r = log_attach(unit->log, run, (enum log_stream)i, kept->fds[n]);
+		r = log_attach(unit->log, run, (enum log_stream)i, kept->fds[n], pipes->slot);
 		if (r < 0)
 			return r;
 		kept->fds[n++] = -1;

@@ -259,12 +259,12 @@ int supervisor_begin(struct supervisor *sup, struct log_engine *log, struct erro
 	return adopt(sup, err);
 }
 
-void supervisor_log_ended(struct log_service *svc, uint64_t run, enum log_stream stream, void *data)
+void supervisor_log_ended(struct log_service *svc, enum log_stream stream, uint32_t tag, void *data)
 {
 	struct unit *unit = unit_find(data, log_service_name(svc));
 
 	if (unit)
-		pipes_ended(unit, run, stream);
+		pipes_ended(unit, stream, tag);
 }
 
 int supervisor_new(const struct supervisor_options *options, struct supervisor **out, struct error *err)

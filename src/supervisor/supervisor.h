@@ -59,7 +59,7 @@ int supervisor_new(const struct supervisor_options *options, struct supervisor *
  */
 int supervisor_begin(struct supervisor *sup, struct log_engine *log, struct error *err);
 /** A log_ended_fn: a pipe was read to its end, so the keeper need not hold it any more. */
-void supervisor_log_ended(struct log_service *svc, uint64_t run, enum log_stream stream, void *data);
+void supervisor_log_ended(struct log_service *svc, enum log_stream stream, uint32_t tag, void *data);
 /** Free everything; running services are left alone. NULL is fine. */
 void supervisor_free(struct supervisor *sup);
 

@@ -32,10 +32,10 @@ struct rig {
 	uint64_t lost;
 };
 
-static inline void rig_on_ended(struct log_service *svc, uint64_t run, enum log_stream stream, void *data)
+static inline void rig_on_ended(struct log_service *svc, enum log_stream stream, uint32_t tag, void *data)
 {
 	(void)svc;
-	(void)run;
+	(void)tag;
 	(void)stream;
 	((struct rig *)data)->ended++;
 }
@@ -74,7 +74,7 @@ static inline int rig_pipe(struct log_service *svc, uint64_t run, enum log_strea
 	int p[2];
 
 	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
-	assert_int_equal(log_attach(svc, run, stream, p[0]), 0);
+	assert_int_equal(log_attach(svc, run, stream, p[0], 0), 0);
 	return p[1];
 }
 

@@ -317,7 +317,7 @@ static void test_adopted_ring_has_its_lines(void **state)
 	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
 	keep_ring = fcntl(log_service_ring_fd(svc), F_DUPFD_CLOEXEC, 3);
 	keep_pipe = fcntl(p[0], F_DUPFD_CLOEXEC, 3);
-	assert_int_equal(log_attach(svc, 1, LOG_STDOUT, p[0]), 0);
+	assert_int_equal(log_attach(svc, 1, LOG_STDOUT, p[0], 0), 0);
 	assert_int_equal(fd_write_all(p[1], "before\nhalf a ", 14), 0);
 	RIG_WAIT(&rig, rig_bytes_read(svc) == 14);
 	rig_stop(&rig);
@@ -326,7 +326,7 @@ static void test_adopted_ring_has_its_lines(void **state)
 	rig_start(&rig, NULL);
 	assert_int_equal(log_service_add(rig.engine, "phoenix", &defaults, keep_ring, &svc), 0);
 	assert_string_equal(rig_memory(&rig, svc, &all), "o|before\n");
-	assert_int_equal(log_attach(svc, 1, LOG_STDOUT, keep_pipe), 0);
+	assert_int_equal(log_attach(svc, 1, LOG_STDOUT, keep_pipe, 0), 0);
 	RIG_WAIT(&rig, rig_lines_in_ring(svc) == 2);
 	assert_string_equal(rig_memory(&rig, svc, &all), "o|before\no|half a line\n");
 	close(p[1]);
