@@ -35,7 +35,20 @@ static void add_row(struct table *t, const struct view *v, struct strbuf *why)
 	table_add(t, COLOR_FAINT, v->is_target && !why->len ? "target" : strbuf_str(why));
 }
 
-int cmd_list(struct cli *cli, int argc, char **argv)
+static int list_names(struct cli *cli)
+{
+	json_t *answer = NULL;
+	const json_t *name;
+	size_t i;
+	int code = ask(cli, "service.list", NULL, ASK_AGAIN, &answer);
+
+	json_array_foreach(answer, i, name)
+		(void)printf("%s\n", json_is_string(name) ? json_string_value(name) : "?");
+	json_decref(answer);
+	return code;
+}
+
+static int list_table(struct cli *cli)
 {
 	static const char *const titles[] = { "NAME", "STATE", ">PID", ">UPTIME", ">RESTARTS", "WHY", NULL };
 	AUTO(strbuf_fini) struct strbuf why = STRBUF(1U << 16);
@@ -47,8 +60,6 @@ int cmd_list(struct cli *cli, int argc, char **argv)
 	json_t *params = json_pack("{s:b}", "stats", cli->opt.json);
 	int code = ask(cli, "service.list_full", params, ASK_AGAIN, &answer);
 
-	(void)argc;
-	(void)argv;
 	table_init(&t, titles);
 	if (code != EXIT_DONE)
 		return code;
@@ -68,4 +79,11 @@ int cmd_list(struct cli *cli, int argc, char **argv)
 	}
 	json_decref(answer);
 	return EXIT_DONE;
+}
+
+int cmd_list(struct cli *cli, int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	return cli->opt.names && !cli->opt.json ? list_names(cli) : list_table(cli);
 }

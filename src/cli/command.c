@@ -50,6 +50,7 @@ const struct flag flags[FLAG_N] = {
 	[FLAG_PERSIST] = { 0, "persist", NULL, FLAG_KIND_BOOL, AT(persist), NULL,
 		"Also write it to the server's service directory" },
 	[FLAG_FORCE] = { 0, "force", NULL, FLAG_KIND_BOOL, AT(force), NULL, "Replace one that is there" },
+	[FLAG_NAMES] = { 0, "names", NULL, FLAG_KIND_BOOL, AT(names), NULL, "Names only, one a line" },
 	[FLAG_LEADER] = { 0, "leader", NULL, FLAG_KIND_BOOL, AT(leader), NULL,
 		"Signal the main process only, not its group" },
 };
@@ -61,7 +62,7 @@ const struct flag flags[FLAG_N] = {
 	 BIT(FLAG_OUTPUT) | BIT(FLAG_ALL))
 
 const struct command commands[] = {
-	{ "list", "ls", "", GROUP_LOOK, 0, 0, 0, "All services: state, pid, uptime, restarts, and why one is not running",
+	{ "list", "ls", "", GROUP_LOOK, 0, 0, BIT(FLAG_NAMES), "All services: state, pid, uptime, restarts, and why one is not running",
 	  "The last column says why a service is not running, or since when it is waiting. A file that could not be\n"
 	  "loaded is listed as 'invalid' with its first error.", cmd_list },
 	{ "status", NULL, "NAME…", GROUP_LOOK, 1, -1, 0, "One service in detail; exit 0 only if it is running",
@@ -107,6 +108,11 @@ const struct command commands[] = {
 	  "The parameters are a JSON object: zinit rpc service.status '{\"name\": \"web\"}'. 'zinit rpc rpc.discover' lists\n"
 	  "all methods.", cmd_rpc },
 	{ "version", NULL, "", GROUP_SERVER, 0, 0, 0, "Versions of this program and of the server", NULL, cmd_version },
+	{ "debug-state", NULL, "", GROUP_SERVER, 0, 0, 0, "What the server has on record of each service", NULL,
+	  cmd_debug_state },
+	{ "debug-procs", NULL, "[NAME]", GROUP_SERVER, 0, 1, 0, "The processes of services", NULL, cmd_debug_procs },
+	{ "completion", NULL, "SHELL", GROUP_SERVER, 1, 1, 0, "Completion script for bash, zsh or fish",
+	  "For bash: source <(zinit completion bash). Names of services are completed by asking the server.", cmd_completion },
 	{ "help", NULL, "[VERB]", GROUP_SERVER, 0, 1, 0, "This overview, or one verb in detail", NULL, cmd_help },
 };
 
@@ -139,7 +145,7 @@ const char *command_nearest(const char *name)
 
 /* --- parsing ---------------------------------------------------------------------------------- */
 
-static unsigned long flags_of(const struct command *command)
+unsigned long command_flags(const struct command *command)
 {
 	return command ? command->flags | GLOBAL_FLAGS : GLOBAL_FLAGS | BIT(FLAG_VERSION);
 }
@@ -211,7 +217,7 @@ static int bad_flag(struct cli *cli, unsigned long known, const char *typed, int
 
 int command_parse(struct cli *cli, const struct command *command, int argc, char **argv)
 {
-	unsigned long known = flags_of(command);
+	unsigned long known = command_flags(command);
 	struct option longs[FLAG_N + 1] = { 0 };
 	char shorts[2 * FLAG_N + 3];
 	size_t n = 0;

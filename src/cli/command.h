@@ -34,6 +34,7 @@ enum flag_id {
 	FLAG_ALL,
 	FLAG_PERSIST,
 	FLAG_FORCE,
+	FLAG_NAMES,
 	FLAG_LEADER,
 	FLAG_N
 };
@@ -70,6 +71,8 @@ extern const struct flag flags[FLAG_N];
 
 /** The command of that name or alias, or NULL. */
 const struct command *command_find(const char *name);
+/** Bits of all flags that a verb takes, the global ones too; NULL: those that may stand before the verb. */
+unsigned long command_flags(const struct command *command);
 /** The verb that was probably meant, or NULL. */
 const char *command_nearest(const char *name);
 /**
@@ -90,6 +93,9 @@ json_t *command_json(void);
 /* One function a verb, each in its cmd_<verb>.c. */
 int cmd_add(struct cli *cli, int argc, char **argv);
 int cmd_check(struct cli *cli, int argc, char **argv);
+int cmd_completion(struct cli *cli, int argc, char **argv);
+int cmd_debug_procs(struct cli *cli, int argc, char **argv);
+int cmd_debug_state(struct cli *cli, int argc, char **argv);
 int cmd_events(struct cli *cli, int argc, char **argv);
 int cmd_help(struct cli *cli, int argc, char **argv);
 int cmd_kill(struct cli *cli, int argc, char **argv);
