@@ -18,8 +18,9 @@
 extern "C" {
 #endif
 
-/* Levels of tables and arrays; a service file needs four. */
-#define DOC_DEPTH_MAX 64
+/* Levels of tables and arrays, and dots in one key; a service file needs four, and one. */
+#define DOC_DEPTH_MAX 32
+#define DOC_DOTS_MAX 32
 
 enum doc_type {
 	DOC_NULL, /* JSON only */
@@ -80,6 +81,9 @@ const struct doc_node *doc_root(const struct doc *doc);
 const struct doc_node *doc_get(const struct doc_node *table, const char *key, size_t len);
 /** "a table", "an integer" … */
 const char *doc_type_name(enum doc_type type);
+
+/** True if no key of TOML text has more than DOC_DOTS_MAX dots; else where the first such is. Part of toml_parse(). */
+bool toml_dots_bounded(const char *text, size_t len, struct doc_place *out_place);
 
 /* For those who build documents: */
 

@@ -3,16 +3,38 @@
  * Owns: TOML text -> document tree, by toml++. The parser throws nothing of its own
  * (TOML_EXCEPTIONS=0); what the C++ library throws when memory is gone ends here. No source path
  * is handed to it: it would be kept in a shared_ptr whose allocation is not guarded.
+ *
+ * The parser's own assertions fail on some malformed text ("[= 1" with 3.3.0). A failed one becomes an
+ * exception here, in every build type, so that no text can end the server.
  */
+#undef NDEBUG /* with it toml++ turns assertions into promises to the compiler */
+
+namespace
+{
+struct broken_promise {
+};
+} // namespace
+
+#define TOML_ASSERT(expr) ((expr) ? static_cast<void>(0) : throw broken_promise{})
 #define TOML_EXCEPTIONS 0
 #define TOML_HEADER_ONLY 1
 #define TOML_ENABLE_FORMATTERS 0
+#define TOML_MAX_NESTED_VALUES 32
 
+/* some assertions stand in noexcept functions: those are about the library's own bookkeeping */
+#pragma GCC diagnostic push
+#if !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wterminate"
+#else
+#pragma GCC diagnostic ignored "-Wexceptions"
+#endif
 #include <toml++/toml.h>
+#pragma GCC diagnostic pop
 
 #include <cerrno>
 #include <cstdio>
-#include <new>
+#include <string_view>
+#include <vector>
 
 #include "config/toml.h"
 
@@ -81,6 +103,44 @@ int fill(doc *d, doc_node *node, const toml::node &from, int depth)
 	return 0;
 }
 
+int refuse(doc_error *error, doc_place at, const char *why) noexcept
+{
+	error->at = at;
+	(void)std::snprintf(error->text, sizeof(error->text), "%s", why);
+	return -EINVAL;
+}
+
+bool breaks(std::string_view text)
+{
+	try {
+		(void)toml::parse(text);
+		return false;
+	} catch (const broken_promise &) {
+		return true;
+	}
+}
+
+/* The line on which an assertion of the parser fails: the shortest run of lines that makes it fail. */
+doc_place breaking_place(std::string_view text)
+{
+	std::vector<std::size_t> ends;
+	std::size_t low = 0;
+
+	for (std::size_t i = 0; i < text.size(); i++) {
+		if (text[i] == '\n')
+			ends.push_back(i + 1);
+	}
+	for (std::size_t high = ends.size(); low < high;) {
+		const std::size_t middle = low + (high - low) / 2;
+
+		if (breaks(text.substr(0, ends[middle])))
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return { static_cast<uint32_t>(low + 1), 1 };
+}
+
 int parse(const char *text, size_t len, doc **out_doc, doc_error *error)
 {
 	const toml::parse_result result = toml::parse(std::string_view(text, len));
@@ -101,10 +161,7 @@ int parse(const char *text, size_t len, doc **out_doc, doc_error *error)
 	r = fill(d, doc_root_mutable(d), result.table(), 0);
 	if (r < 0) {
 		doc_free(d);
-		error->at = { 1, 1 };
-		(void)std::snprintf(error->text, sizeof(error->text),
-				    "nested too deep (more than %d levels)", DOC_DEPTH_MAX);
-		return r;
+		return r == -ENOMEM ? r : refuse(error, { 1, 1 }, "nested too deep");
 	}
 	*out_doc = d;
 	return 0;
@@ -114,8 +171,16 @@ int parse(const char *text, size_t len, doc **out_doc, doc_error *error)
 
 extern "C" int toml_parse(const char *text, size_t len, doc **out_doc, doc_error *error)
 {
+	doc_place at;
+
+	if (!toml_dots_bounded(text, len, &at))
+		return refuse(error, at, "nested too deep");
 	try {
-		return parse(text, len, out_doc, error);
+		try {
+			return parse(text, len, out_doc, error);
+		} catch (const broken_promise &) {
+			return refuse(error, breaking_place({ text, len }), "malformed line");
+		}
 	} catch (...) {
 		return -ENOMEM;
 	}

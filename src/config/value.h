@@ -70,11 +70,13 @@ struct value_ops {
 const struct value_ops *value_ops(enum cfg_type type);
 
 /* The rows, by file. */
-extern const struct value_ops value_string, value_name, value_path, value_bool, value_int, value_u32,
-	value_span, value_float, value_size, value_size32, value_percent, value_mode, value_enum,
-	value_enum_int, value_flags, value_id, value_signal; /* value_scalar.c */
+extern const struct value_ops value_string, value_name, value_path, value_enum, value_enum_int,
+	value_flags, value_signal; /* value_text.c */
+extern const struct value_ops value_bool, value_int, value_u32, value_id, value_float, value_size,
+	value_size32, value_span, value_percent, value_mode; /* value_scalar.c */
 extern const struct value_ops value_command, value_output, value_strings, value_names, value_pairs,
-	value_caps, value_ints, value_statuses, value_rlimits; /* value_list.c */
+	value_caps; /* value_list.c */
+extern const struct value_ops value_ints, value_statuses, value_rlimits; /* value_numbers.c */
 
 /** The choice of that name, or NULL; and the nearest name, or NULL. */
 const struct cfg_choice *choice_find(const struct cfg_choice *choices, const char *name);
