@@ -90,7 +90,8 @@ static const struct cfg_choice stderrs[] = {
 
 static const struct cfg_key service_rows[] = {
 	{ "name", CFG_NAME, AT(name), .min = 1, .apply = APPLY_RESTART, .since = "0.1",
-	  .doc = "Unique name: ASCII letters, digits, '-', '_'; at most 63. Without it the file's "
+	  .doc = "Unique name: ASCII letters, digits, '-', '_', '.' (not first); at most 63. "
+		 "Without it the file's "
 		 "stem is taken." },
 	{ "description", CFG_STRING, AT(description), .apply = APPLY_LIVE, .since = "0.4",
 	  .doc = "A line for people." },
@@ -145,8 +146,7 @@ static const struct cfg_key service_rows[] = {
 	  .doc = "Whether the process gets a session of its own, not only a process group." },
 	{ "tags", CFG_NAMES, AT(tags), .apply = APPLY_LIVE, .since = "0.4",
 	  .doc = "Selectable as @tag wherever a name is." },
-	{ "ports", CFG_INTS, AT(ports), .min = 1, .max = 65535, .apply = APPLY_LIVE,
-	  .since = "0.3.9",
+	{ "ports", CFG_INTS, AT(ports), .max = 65535, .apply = APPLY_LIVE, .since = "0.3.9",
 	  .doc = "TCP ports it uses: the start waits while another running service declares one of "
 		 "them." },
 	{ "process_filters", CFG_STRINGS, AT(process_filters), .apply = APPLY_LIVE,
@@ -203,7 +203,7 @@ static const struct cfg_key lifecycle_rows[] = {
 	  .doc = "Pause before the first restart; it doubles with each further one." },
 	{ "restart_delay_max_ms", CFG_MS, AT(restart_delay_max_ms), .dflt = "300000", .max = DAY_MS,
 	  .apply = APPLY_LIVE, .since = "0.1", .doc = "The longest that the pause becomes." },
-	{ "restart_jitter", CFG_FLOAT, AT(restart_jitter), .dflt = "0.1", .max = 1000,
+	{ "restart_jitter", CFG_FLOAT, AT(restart_jitter), .dflt = "0", .max = 1000,
 	  .apply = APPLY_LIVE, .since = "0.4",
 	  .doc = "Share of the pause, 0 to 1, that is chosen at random, so that services spread." },
 	{ "max_restarts", CFG_COUNT, AT(max_restarts), .dflt = "10", .max = 1000000,
@@ -271,8 +271,9 @@ static const struct cfg_key health_rows[] = {
 	  .apply = APPLY_LIVE, .since = "0.1", .doc = "How long one check may take." },
 	{ "interval_ms", CFG_MS, HEALTH(interval_ms), .dflt = "10000", .min = 1, .max = DAY_MS,
 	  .apply = APPLY_LIVE, .since = "0.1", .doc = "From one check to the next." },
-	{ "retries", CFG_COUNT, HEALTH(retries), .dflt = "3", .max = 1000000, .apply = APPLY_LIVE,
-	  .since = "0.1", .doc = "Failures in a row that count as unhealthy." },
+	{ "retries", CFG_COUNT, HEALTH(retries), .dflt = "3", .min = 1, .max = 1000000,
+	  .apply = APPLY_LIVE, .since = "0.1",
+	  .doc = "Failures in a row that count as unhealthy." },
 	{ "start_period_ms", CFG_MS, HEALTH(start_period_ms), .dflt = "0", .max = DAY_MS,
 	  .apply = APPLY_LIVE, .since = "0.1",
 	  .doc = "Time after the spawn in which failures do not count." },
@@ -330,6 +331,8 @@ static const struct cfg_key logging_rows[] = {
 	{ "priority_prefix", CFG_BOOL, AT(priority_prefix), .dflt = "false", .apply = APPLY_LIVE,
 	  .since = "0.4",
 	  .doc = "Whether a leading <N> of a line is taken as its syslog priority." },
+	{ "forward", CFG_TOMBSTONE, CFG_NO_FIELD,
+	  .doc = "it never had an effect; lines are shipped by [[ship]] of zinit.toml" },
 };
 
 static const struct cfg_table service_section =

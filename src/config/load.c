@@ -15,7 +15,7 @@
 
 DEFINE_AUTO(struct doc, auto_doc, doc_free)
 
-#define NAME_FORM "ASCII letters, digits, '-' or '_', at most 63"
+#define NAME_FORM "ASCII letters, digits, '-', '_' or '.', not first a dot, at most 63"
 
 /* --- text to a document ----------------------------------------------------------------------- */
 
@@ -110,7 +110,7 @@ static void settle_name(struct decoder *d, const struct source *from, const stru
 	if (c->name) {
 		if (from->stem && (from->flags & LOAD_ANY_NAME) == 0 &&
 		    strcmp(c->name, from->stem) != 0)
-			decoder_error(d, name->at,
+			decoder_doubt(d, name->at,
 				      "is \"%s\", but the file is called \"%.80s.toml\"", c->name,
 				      from->stem);
 	} else if (!name || name->type == DOC_NULL) {
@@ -128,6 +128,21 @@ static void settle_name(struct decoder *d, const struct source *from, const stru
 	decoder_pop(d, len);
 }
 
+/* With both tables in one file the service counts, as it does for the reference. */
+static void settle_kind(struct decoder *d, const struct doc_node *root, struct service_config *c)
+{
+	const struct doc_node *service = doc_get(root, "service", strlen("service"));
+	const struct doc_node *target = doc_get(root, "target", strlen("target"));
+	size_t len;
+
+	if (!c->is_target || !service || service->type == DOC_NULL)
+		return;
+	len = decoder_push(d, "target");
+	decoder_doubt(d, target->at, "a file has a [service] or a [target]: the service counts");
+	decoder_pop(d, len);
+	c->is_target = false;
+}
+
 /* A first pause above the default cap raises the cap, unless the file sets that too. */
 static void settle_delays(const struct doc_node *root, struct service_config *c)
 {
@@ -142,6 +157,7 @@ static void decode_service(struct decoder *d, const struct source *from,
 			   const struct doc_node *root, struct service_config *c)
 {
 	tree_decode(d, &cfg_service_table, root, c);
+	settle_kind(d, root, c);
 	if (!c->is_target && !doc_get(root, "service", strlen("service"))) {
 		(void)decoder_push(d, "service");
 		decoder_error(d, root->at, "missing: the table [service] (or [target])");

@@ -15,7 +15,7 @@
 
 /** Flags of the load functions. */
 enum load_flags {
-	LOAD_STRICT = 1,      /* unknown keys are errors, not warnings (`zinit check`) */
+	LOAD_STRICT = 1,      /* unknown keys and wrong file names are errors, not warnings (`zinit check`) */
 	LOAD_ANY_NAME = 2,    /* an explicit path: file stem and service.name may differ */
 	LOAD_SYSTEM = 4,      /* every service gets class = system */
 };

@@ -85,7 +85,8 @@ bool config_name_valid(const char *name)
 	for (; name[n]; n++) {
 		unsigned char c = (unsigned char)name[n];
 
-		if (n == LIMIT_NAME || c >= 0x80 || !(isalnum(c) || c == '-' || c == '_'))
+		if (n == LIMIT_NAME || c >= 0x80 ||
+		    !(isalnum(c) || c == '-' || c == '_' || (c == '.' && n > 0)))
 			return false;
 	}
 	return n > 0;
@@ -138,7 +139,7 @@ int config_signal_from_name(const char *name)
 	return realtime_signal(name);
 }
 
-void config_signal_name(int signo, char out[SIGNAL_NAME_SIZE])
+void signal_name(int signo, char out[SIGNAL_NAME_SIZE])
 {
 	for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
 		if (signals[i].signo == signo) {

@@ -208,7 +208,7 @@ DEFINE_AUTO(struct service_config, auto_service_config, config_free)
 bool config_equal(const struct service_config *a, const struct service_config *b);
 /** A copy in an allocation of its own. NULL: out of memory. */
 struct service_config *config_dup(const struct service_config *c);
-/** True for what may be a service's name: ASCII letters, digits, '-', '_', 1 to LIMIT_NAME of them. */
+/** True for what may be a service's name: ASCII letters, digits, '-', '_', '.' (not first), 1 to LIMIT_NAME of them. */
 bool config_name_valid(const char *name);
 /**
  * Signal number of "SIGTERM", "term", "15" or "RTMIN+3" (any case, with or without SIG), or -EINVAL.

@@ -172,9 +172,10 @@ int parse(const char *text, size_t len, doc **out_doc, doc_error *error)
 extern "C" int toml_parse(const char *text, size_t len, doc **out_doc, doc_error *error)
 {
 	doc_place at;
+	const char *const wrong = toml_scan(text, len, &at);
 
-	if (!toml_dots_bounded(text, len, &at))
-		return refuse(error, at, "nested too deep");
+	if (wrong)
+		return refuse(error, at, wrong);
 	try {
 		try {
 			return parse(text, len, out_doc, error);

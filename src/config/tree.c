@@ -10,7 +10,6 @@
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "config/load.h"
 
 /* Records of one kind in one file. */
 #define RECORDS_MAX 256
@@ -76,17 +75,15 @@ static void report_unknown(struct decoder *d, const struct cfg_table *table,
 			   const struct doc_node *node)
 {
 	size_t len = decoder_push(d, node->key);
-	void (*report)(struct decoder *, struct doc_place, const char *, ...) =
-		(d->flags & LOAD_STRICT) != 0 ? decoder_error : decoder_warn;
 	const char *near = d->problems->n < PROBLEMS_MAX ? key_nearest(table, node->key) : NULL;
 	const char *section = d->problems->n < PROBLEMS_MAX ? other_section(node->key) : NULL;
 
 	if (near)
-		report(d, node->key_at, "unknown key (did you mean \"%s\"?)", near);
+		decoder_doubt(d, node->key_at, "unknown key (did you mean \"%s\"?)", near);
 	else if (section)
-		report(d, node->key_at, "unknown key here (it belongs to [%s])", section);
+		decoder_doubt(d, node->key_at, "unknown key here (it belongs to [%s])", section);
 	else
-		report(d, node->key_at, "unknown key");
+		decoder_doubt(d, node->key_at, "unknown key");
 	decoder_pop(d, len);
 }
 
@@ -166,7 +163,7 @@ static void decode_key(struct decoder *d, const struct cfg_key *key, const struc
 		       void *base)
 {
 	if (key->type == CFG_TOMBSTONE)
-		decoder_error(d, node->key_at, "this key is gone: %s", key->doc);
+		decoder_doubt(d, node->key_at, "this key is gone: %s", key->doc);
 	else if (key->type == CFG_SECTION)
 		decode_section(d, key, node, base);
 	else if (key->type == CFG_RECORDS)

@@ -64,8 +64,11 @@ static const char *tcp_target(const struct config_command *t)
 
 static const char *http_target(const struct config_command *t)
 {
-	if (!t->text || !(str_starts(t->text, "http://") || str_starts(t->text, "https://")) ||
-	    strlen(strstr(t->text, "://")) < 4)
+	const char *scheme = t->text ? strstr(t->text, "://") : NULL;
+
+	/* the reference takes host:port too */
+	if (!t->text || (scheme && !scheme[3]) ||
+	    (scheme && !str_starts(t->text, "http://") && !str_starts(t->text, "https://")))
 		return "expected a URL such as \"http://127.0.0.1:8080/health\"";
 	return NULL;
 }
@@ -136,13 +139,15 @@ static void validate_dependencies(struct decoder *d, const struct doc_node *root
 		{ "dependencies.requires", c->requires },
 		{ "dependencies.after", c->after },
 		{ "dependencies.wants", c->wants },
-		{ "dependencies.conflicts", c->conflicts },
 	};
 
 	for (size_t i = 0; c->name && i < ARRAY_LEN(kinds); i++) {
 		if (has_item(kinds[i].list, c->name))
 			FAIL(d, root, kinds[i].path, "'%s' cannot depend on itself", c->name);
 	}
+	if (c->name && has_item(c->conflicts, c->name))
+		decoder_warn(d, blame(d, root, "dependencies.conflicts"),
+			     "'%s' conflicts with itself: that has no effect", c->name);
 	for (const char *const *name = c->conflicts; name && *name; name++) {
 		if (has_item(c->requires, *name))
 			decoder_warn(d, blame(d, root, "dependencies.conflicts"),
@@ -157,8 +162,8 @@ static void validate_target(struct decoder *d, const struct doc_node *root)
 		const struct doc_node *node = doc_get(root, section->name, strlen(section->name));
 
 		if (node && node->type != DOC_NULL && !tree_has_section(section, true))
-			FAIL(d, root, section->name,
-			     "a target has no process: [target] and [dependencies] only");
+			decoder_doubt(d, blame(d, root, section->name),
+				      "a target has no process: [target] and [dependencies] only");
 	}
 }
 

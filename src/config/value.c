@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "config/load.h"
 
 /* How much of a wrong value a message quotes. */
 #define QUOTE_MAX 48
@@ -89,6 +90,15 @@ void decoder_warn(struct decoder *d, struct doc_place at, const char *fmt, ...)
 
 	va_start(ap, fmt);
 	note(d, PROBLEM_WARNING, at, fmt, ap);
+	va_end(ap);
+}
+
+void decoder_doubt(struct decoder *d, struct doc_place at, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	note(d, (d->flags & LOAD_STRICT) != 0 ? PROBLEM_ERROR : PROBLEM_WARNING, at, fmt, ap);
 	va_end(ap);
 }
 

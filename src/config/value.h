@@ -33,6 +33,9 @@ void decoder_error(struct decoder *d, struct doc_place at, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 void decoder_warn(struct decoder *d, struct doc_place at, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/** What the reference lets pass, but nobody means: an error with LOAD_STRICT, else a warning. */
+void decoder_doubt(struct decoder *d, struct doc_place at, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 /** arena_alloc() that notes down when memory is gone. */
 void *decoder_alloc(struct decoder *d, size_t size);
 /** Note "expected WHAT, found …". */

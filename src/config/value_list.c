@@ -55,9 +55,10 @@ static const char *item_name(struct decoder *d, const struct doc_node *node)
 	const char *text = decoder_text(d, node, "a name");
 
 	if (text && !config_name_valid(text)) {
-		decoder_error(d, node->at,
-			      "expected 1 to 63 ASCII letters, digits, '-' or '_', found \"%.64s\"",
-			      text);
+		decoder_error(
+			d, node->at,
+			"expected 1 to 63 ASCII letters, digits, '-', '_' or '.', found \"%.64s\"",
+			text);
 		return NULL;
 	}
 	return text;

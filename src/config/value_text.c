@@ -58,9 +58,10 @@ static void decode_name(struct decoder *d, const struct cfg_key *key, const stru
 	if (config_name_valid(text))
 		store_string(d, node, text, field);
 	else
-		decoder_error(d, node->at,
-			      "expected 1 to 63 ASCII letters, digits, '-' or '_', found \"%.64s\"",
-			      text);
+		decoder_error(
+			d, node->at,
+			"expected 1 to 63 ASCII letters, digits, '-', '_' or '.', found \"%.64s\"",
+			text);
 }
 
 static void decode_path(struct decoder *d, const struct cfg_key *key, const struct doc_node *node,
@@ -304,7 +305,7 @@ static json_t *encode_signal(const struct cfg_key *key, const void *field)
 	char name[SIGNAL_NAME_SIZE];
 
 	(void)key;
-	config_signal_name(*(const uint8_t *)field, name);
+	signal_name(*(const uint8_t *)field, name);
 	return json_string(name);
 }
 

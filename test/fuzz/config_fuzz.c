@@ -43,7 +43,8 @@ static void comes_back_from_toml(const struct service_config *c)
 	/* escapes make text longer, so what was just small enough may not be any more */
 	if (text.len <= 1 << 20) {
 		problems_init(&problems);
-		must(load_service_text(strbuf_str(&text), text.len, NULL, c->name, LOAD_STRICT, &problems, &again) == 0);
+		must(load_service_text(strbuf_str(&text), text.len, NULL, c->name, LOAD_STRICT,
+				       &problems, &again) == 0);
 		must(config_equal(c, again));
 		config_free(again);
 		problems_fini(&problems);
@@ -106,7 +107,8 @@ static void try_json(const char *text, size_t size)
 {
 	struct problems problems;
 	struct service_config *c = NULL;
-	json_t *json = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, NULL);
+	json_t *json = json_loadb(text, size,
+				  JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, NULL);
 	int r;
 
 	if (!json)

@@ -60,9 +60,13 @@ static void test_name_and_stem(void **state)
 	assert_string_equal(c->name, "web");
 	config_free(c);
 
-	assert_said("[service]\nname = \"api\"\nexec = \"true\"\n",
-		    "web.toml:2:8: service.name: is \"api\", but the file is called \"web.toml\"\n");
+	assert_said(
+		"[service]\nname = \"api\"\nexec = \"true\"\n",
+		"web.toml:2:8: service.name: is \"api\", but the file is called \"web.toml\"\n");
 	assert_said_flags("[service]\nname = \"api\"\nexec = \"true\"\n", LOAD_ANY_NAME, true, "");
+	assert_said_flags("[service]\nname = \"api\"\nexec = \"true\"\n", 0, true,
+			  "web.toml:2:8: warning: service.name: is \"api\", but the file is called "
+			  "\"web.toml\"\n");
 	assert_said("[target]\nname = \"all\"\n",
 		    "web.toml:2:8: target.name: is \"all\", but the file is called \"web.toml\"\n");
 }
@@ -75,13 +79,15 @@ static void test_stem_that_is_no_name(void **state)
 
 	(void)state;
 	problems_init(&problems);
-	assert_int_equal(load_service_text(text, strlen(text), NULL, "a b", 0, &problems, &c), -EINVAL);
+	assert_int_equal(load_service_text(text, strlen(text), NULL, "a b", 0, &problems, &c),
+			 -EINVAL);
 	assert_int_equal(problems.n, 1);
 	assert_string_equal(problems.items[0].key, "service.name");
 	problems_fini(&problems);
 
 	problems_init(&problems);
-	assert_int_equal(load_service_text(text, strlen(text), NULL, NULL, 0, &problems, &c), -EINVAL);
+	assert_int_equal(load_service_text(text, strlen(text), NULL, NULL, 0, &problems, &c),
+			 -EINVAL);
 	assert_string_equal(problems.items[0].text, "missing");
 	problems_fini(&problems);
 }
@@ -94,7 +100,8 @@ static void test_system_flag(void **state)
 
 	(void)state;
 	problems_init(&problems);
-	assert_int_equal(load_service_text(text, strlen(text), NULL, "web", LOAD_SYSTEM, &problems, &c), 0);
+	assert_int_equal(
+		load_service_text(text, strlen(text), NULL, "web", LOAD_SYSTEM, &problems, &c), 0);
 	assert_int_equal(c->class, CONFIG_CLASS_SYSTEM);
 	assert_null(c->path);
 	config_free(c);
@@ -105,23 +112,29 @@ static void test_missing_tables_and_keys(void **state)
 {
 	(void)state;
 	assert_said("", "web.toml:1:1: service: missing: the table [service] (or [target])\n");
-	assert_said("[lifecycle]\n", "web.toml:1:1: service: missing: the table [service] (or [target])\n");
+	assert_said("[lifecycle]\n",
+		    "web.toml:1:1: service: missing: the table [service] (or [target])\n");
 	assert_said("[service]\n", "web.toml:1:1: service.exec: missing\n");
 	assert_said("service = 3\n", "web.toml:1:11: service: expected a table, found 3\n");
 }
 
 static void test_unknown_keys(void **state)
 {
-	static const char text[] = "[service]\nexec = \"x\"\nstatsu = \"start\"\nmax_restarts = 3\nzzzzzz = 1\n";
+	static const char text[] =
+		"[service]\nexec = \"x\"\nstatsu = \"start\"\nmax_restarts = 3\nzzzzzz = 1\n";
 
 	(void)state;
-	assert_said(text, "web.toml:3:1: service.statsu: unknown key (did you mean \"status\"?)\n"
-			  "web.toml:4:1: service.max_restarts: unknown key here (it belongs to [lifecycle])\n"
-			  "web.toml:5:1: service.zzzzzz: unknown key\n");
-	assert_said_flags(text, 0, true,
-			  "web.toml:3:1: warning: service.statsu: unknown key (did you mean \"status\"?)\n"
-			  "web.toml:4:1: warning: service.max_restarts: unknown key here (it belongs to [lifecycle])\n"
-			  "web.toml:5:1: warning: service.zzzzzz: unknown key\n");
+	assert_said(
+		text,
+		"web.toml:3:1: service.statsu: unknown key (did you mean \"status\"?)\n"
+		"web.toml:4:1: service.max_restarts: unknown key here (it belongs to [lifecycle])\n"
+		"web.toml:5:1: service.zzzzzz: unknown key\n");
+	assert_said_flags(
+		text, 0, true,
+		"web.toml:3:1: warning: service.statsu: unknown key (did you mean \"status\"?)\n"
+		"web.toml:4:1: warning: service.max_restarts: unknown key here (it belongs to "
+		"[lifecycle])\n"
+		"web.toml:5:1: warning: service.zzzzzz: unknown key\n");
 	assert_said("[service]\nexec = \"x\"\n[lifecicle]\n",
 		    "web.toml:3:2: lifecicle: unknown key (did you mean \"lifecycle\"?)\n");
 }
@@ -129,8 +142,9 @@ static void test_unknown_keys(void **state)
 static void test_removed_keys_say_what_to_use(void **state)
 {
 	(void)state;
-	assert_said_flags("[service]\nexec = \"x\"\nprocess_filter = \"a\"\n", 0, false,
-			  "web.toml:3:1: service.process_filter: this key is gone: use process_filters, a list\n");
+	assert_said_flags("[service]\nexec = \"x\"\nprocess_filter = \"a\"\n", LOAD_STRICT, false,
+			  "web.toml:3:1: service.process_filter: this key is gone: use "
+			  "process_filters, a list\n");
 }
 
 /* The words after the place are the parser's. */
@@ -141,7 +155,8 @@ static void assert_not_toml(const char *text, const char *expected)
 	struct strbuf said = STRBUF(1 << 20);
 
 	problems_init(&problems);
-	assert_int_equal(load_service_text(text, strlen(text), NULL, "web", 0, &problems, &c), -EINVAL);
+	assert_int_equal(load_service_text(text, strlen(text), NULL, "web", 0, &problems, &c),
+			 -EINVAL);
 	problems_format(&problems, "web.toml", &said);
 	assert_int_equal(problems.n, 1);
 	if (!str_starts(strbuf_str(&said), expected))
@@ -157,10 +172,15 @@ static void test_text_that_is_no_toml(void **state)
 	assert_not_toml("a = 1\na = 2\n", "web.toml:2:5: not TOML: ");
 	assert_not_toml("[service\n", "web.toml:1:9: not TOML: ");
 	assert_not_toml("[service]\n\n[= 1]\n", "web.toml:3:1: not TOML: malformed line\n");
+	assert_not_toml("a = \"\xc3\xa4\" # \xc3\xa4\n\xc3\xa4 = 1\n",
+			"web.toml:2:1: not TOML: only strings and comments may hold characters "
+			"outside ASCII\n");
+	assert_not_toml("a = 1 \xc3\xa4\n", "web.toml:1:7: not TOML: only strings");
 	assert_not_toml("[= 1]", "web.toml:1:1: not TOML: malformed line\n");
 	assert_said("[service]\nexec = \"\xc3\xa4\xff\"\n", "web.toml:2:10: this is not UTF-8\n");
 	assert_said("[service]\nexec = \"a\\u0000b\"\n",
-		    "web.toml:2:8: service.exec: expected a string, or a list of strings, found a NUL character in it\n");
+		    "web.toml:2:8: service.exec: expected a string, or a list of strings, found a "
+		    "NUL character in it\n");
 }
 
 static void test_nested_too_deep(void **state)
@@ -176,6 +196,12 @@ static void test_nested_too_deep(void **state)
 }
 
 /* A dot makes a table: many of them must not reach the parser, whose clean-up is recursive. */
+static void test_byte_order_mark(void **state)
+{
+	(void)state;
+	config_free(load_ok("\xef\xbb\xbf[service]\nexec = \"true\"\ndir = '/\xc3\xa4'\n"));
+}
+
 static void test_many_dots(void **state)
 {
 	struct strbuf text = STRBUF(1 << 20);
@@ -183,7 +209,8 @@ static void test_many_dots(void **state)
 	(void)state;
 	strbuf_puts(&text, "# .......................................................\n"
 			   "x = \"\"\"................................................\"\"\"\"\"\n"
-			   "y = ['................................................', \"\\\"......................................\"]\n"
+			   "y = ['................................................', "
+			   "\"\\\"......................................\"]\n"
 			   "[a");
 	for (int i = 0; i < 500000; i++)
 		strbuf_puts(&text, ".a");
@@ -205,7 +232,9 @@ static void test_problems_are_collected_and_capped(void **state)
 	for (int i = 0; i < 100; i++)
 		strbuf_addf(&text, "key%d = 1\n", i);
 	problems_init(&problems);
-	assert_int_equal(load_service_text(text.data, text.len, NULL, "web", LOAD_STRICT, &problems, &c), -EINVAL);
+	assert_int_equal(load_service_text(text.data, text.len, NULL, "web", LOAD_STRICT, &problems,
+					   &c),
+			 -EINVAL);
 	assert_int_equal(problems.n, PROBLEMS_MAX);
 	assert_int_equal(problems.errors, 102);
 	assert_int_equal(problems.dropped, 102 - PROBLEMS_MAX);
@@ -221,7 +250,8 @@ static void test_problems_are_collected_and_capped(void **state)
 
 static void test_all_in_one_allocation(void **state)
 {
-	struct service_config *c = load_ok("[service]\nexec = [\"a\", \"\"]\nenv = { B = \"2\", A = \"1\", AB = \"3\" }\n");
+	struct service_config *c = load_ok(
+		"[service]\nexec = [\"a\", \"\"]\nenv = { B = \"2\", A = \"1\", AB = \"3\" }\n");
 	struct service_config *copy = config_dup(c);
 
 	(void)state;
@@ -405,11 +435,15 @@ static void test_locate(void **state)
 	assert_int_equal(load_locate(path_of("l.toml"), "service.exec", NULL, &line, &column), 0);
 	assert_int_equal(line, 2);
 	assert_int_equal(column, 1);
-	assert_int_equal(load_locate(path_of("l.toml"), "dependencies.requires", "b", &line, &column), 0);
+	assert_int_equal(
+		load_locate(path_of("l.toml"), "dependencies.requires", "b", &line, &column), 0);
 	assert_int_equal(line, 5);
 	assert_int_equal(column, 3);
-	assert_int_equal(load_locate(path_of("l.toml"), "dependencies.requires", "c", &line, &column), -ENOENT);
-	assert_int_equal(load_locate(path_of("l.toml"), "lifecycle.restart", NULL, &line, &column), -ENOENT);
+	assert_int_equal(load_locate(path_of("l.toml"), "dependencies.requires", "c", &line,
+				     &column),
+			 -ENOENT);
+	assert_int_equal(load_locate(path_of("l.toml"), "lifecycle.restart", NULL, &line, &column),
+			 -ENOENT);
 	assert_int_equal(load_locate(path_of("none.toml"), "a", NULL, &line, &column), -ENOENT);
 }
 
@@ -426,6 +460,7 @@ int main(void)
 		cmocka_unit_test(test_text_that_is_no_toml),
 		cmocka_unit_test(test_nested_too_deep),
 		cmocka_unit_test(test_many_dots),
+		cmocka_unit_test(test_byte_order_mark),
 		cmocka_unit_test(test_problems_are_collected_and_capped),
 		cmocka_unit_test(test_all_in_one_allocation),
 		cmocka_unit_test(test_files_that_cannot_be_read),
