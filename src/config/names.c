@@ -139,7 +139,7 @@ int config_signal_from_name(const char *name)
 	return realtime_signal(name);
 }
 
-void signal_name(int signo, char out[SIGNAL_NAME_SIZE])
+void config_signal_name(int signo, char out[SIGNAL_NAME_SIZE])
 {
 	for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
 		if (signals[i].signo == signo) {

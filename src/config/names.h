@@ -20,7 +20,7 @@ extern const size_t rlimit_names_n;
 /** The canonical name ("CAP_NET_RAW") of a capability in any case, with or without "CAP_"; NULL: unknown. Static. */
 const char *capability_name(const char *name);
 /** Write "SIGTERM", "SIGRTMIN+3" … of a number that config_signal_from_name() knows. */
-void signal_name(int signo, char out[SIGNAL_NAME_SIZE]);
+void config_signal_name(int signo, char out[SIGNAL_NAME_SIZE]);
 /** The nearest signal name to a mistyped one, or NULL. Static. */
 const char *signal_nearest(const char *name);
 /** The nearest capability name, or NULL. Static. */

@@ -305,7 +305,7 @@ static json_t *encode_signal(const struct cfg_key *key, const void *field)
 	char name[SIGNAL_NAME_SIZE];
 
 	(void)key;
-	signal_name(*(const uint8_t *)field, name);
+	config_signal_name(*(const uint8_t *)field, name);
 	return json_string(name);
 }
 
