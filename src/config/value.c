@@ -66,6 +66,7 @@ void decoder_pop(struct decoder *d, size_t len)
 	d->path[len] = '\0';
 }
 
+__attribute__((format(printf, 4, 0)))
 static void note(struct decoder *d, enum problem_level level, struct doc_place at, const char *fmt,
 		 va_list ap)
 {

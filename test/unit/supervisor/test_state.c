@@ -79,8 +79,9 @@ static void test_another_version_is_refused_untouched(void **state)
 static void commit_for_ever(struct state *s, uint32_t slot, uint64_t n)
 {
 	for (;;) {
-		struct record r = { .first = ++n, .last = n };
+		struct record r = { .first = n + 1, .last = n + 1 };
 
+		n++;
 		memset(r.middle, (int)(n & 0xff), sizeof(r.middle));
 		state_commit(s, slot, &r);
 	}
