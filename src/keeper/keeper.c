@@ -29,6 +29,8 @@
 #define RETRY_FIRST_MS 10
 #define RETRY_LAST_MS 5000
 #define SERVER_FD 3
+/* How long a server may take to end after it closed its end of the socket: longer than the disk's patience there. */
+#define ENDING_MS 5000
 
 struct slot {
 	bool used;
@@ -303,7 +305,7 @@ static bool server_ended(struct keeper *k, int *out_code)
 		return false;
 	(void)read_messages(k); /* its last words count */
 	(void)waitid(P_PID, (id_t)k->server, &info, WEXITED | WNOHANG);
-	(void)close(k->sock);
+	auto_close(&k->sock);
 	k->sock = -1;
 	k->server = 0;
 	k->told = 0; /* the next server is told of it again */
@@ -324,9 +326,18 @@ static void kill_if_hung(struct keeper *k)
 {
 	if (!k->server || now_ms() - k->alive_at < WIRE_HUNG_MS)
 		return;
-	diag(DIAG_ERROR, "keeper: no sign of life from the server for %d s: killing it", WIRE_HUNG_MS / 1000);
+	diag(DIAG_ERROR, "keeper: no sign of life from the server for %d s: killing it",
+	     (k->sock < 0 ? ENDING_MS : WIRE_HUNG_MS) / 1000);
 	(void)kill(k->server, SIGKILL);
 	k->alive_at = now_ms();
+}
+
+/* A server that closed its end is about to leave: it still writes out its logs, and has an exit code to tell. */
+static void let_server_end(struct keeper *k)
+{
+	(void)close(k->sock);
+	k->sock = -1;
+	k->alive_at = now_ms() - WIRE_HUNG_MS + ENDING_MS;
 }
 
 /* --- signals and the loop --------------------------------------------------------------------- */
@@ -379,7 +390,7 @@ static int run(struct keeper *k)
 		if (server_ended(k, &code))
 			return code;
 		if (k->sock >= 0 && fds[1].revents && !read_messages(k))
-			(void)kill(k->server, SIGKILL); /* a server that closed its end is of no use */
+			let_server_end(k);
 		tell_exit(k);
 		forward_signals(k);
 		kill_if_hung(k);

@@ -32,7 +32,7 @@ def test_wrong_option_is_a_usage_error(arguments):
     result = run("zinit-server", *arguments)
     assert result.returncode == 2
     assert result.stdout == ""
-    assert "--help" in result.stderr
+    assert "zinit-server: " in result.stderr
 
 
 def test_first_start(server):
@@ -64,7 +64,7 @@ def test_socket_path_too_long(server):
     path = server.dir / ("s" * 120)
     code, said = server.refuses_to_start("-s", path)
     assert code == 1
-    assert "too long" in said and "107" in said
+    assert "bytes long" in said and "107" in said
 
 
 def test_socket_in_a_missing_directory(server):
@@ -79,8 +79,8 @@ def test_socket_of_a_live_server_is_refused(server, make_server):
     pid = server.wait_pid("web")
     second = make_server()
     code, said = second.refuses_to_start("-s", server.socket)
-    assert code == 6
-    assert str(server.socket) in said and "in use" in said
+    assert code == 1
+    assert str(server.socket) in said and "already listening" in said
     assert server.rpc("system.ping") and server.pid("web") == pid
 
 
@@ -115,7 +115,7 @@ def test_second_server_on_one_log_directory_is_refused(server, make_server):
     second = make_server()
     second.settings.write_text(server.settings.read_text())
     code, said = second.refuses_to_start()
-    assert code == 6
+    assert code == 1
     assert str(server.logs) in said
     assert server.rpc("system.ping")
 
