@@ -53,6 +53,8 @@ static int grow(struct strbuf *b, size_t more)
 	data = realloc(b->data, cap);
 	if (!data)
 		return fail(b, ENOMEM);
+	if (!b->data)
+		data[0] = '\0';
 	b->data = data;
 	b->cap = cap;
 	return 0;
