@@ -15,7 +15,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-#define BACKLOG 511
+#define BACKLOG 4096
 #define LOCK_TRIES 100
 #define LOCK_PAUSE_NS 10000000L
 

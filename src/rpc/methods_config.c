@@ -136,6 +136,16 @@ static const char *const action_names[RELOAD_ACTION_N] = {
 	[RELOAD_REMOVED] = "removed", [RELOAD_INVALID] = "invalid",
 };
 
+/* Without the newline that ends a list of problems. */
+static size_t text_len(const char *text)
+{
+	size_t len = text ? strlen(text) : 0;
+
+	while (len > 0 && text[len - 1] == '\n')
+		len--;
+	return len;
+}
+
 static void on_change(enum reload_action action, const char *name, const char *text, void *data)
 {
 	struct json_out *out = data;
@@ -143,7 +153,8 @@ static void on_change(enum reload_action action, const char *name, const char *t
 	json_out_open_object(out);
 	json_out_member_str(out, "action", action_names[action]);
 	json_out_member_str(out, "name", name);
-	json_out_member_str(out, "text", text ? text : "");
+	json_out_key(out, "text");
+	json_out_strn(out, text ? text : "", text_len(text));
 	json_out_close_object(out);
 }
 

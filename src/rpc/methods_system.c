@@ -48,7 +48,7 @@ RPC_HANDLER(rpc_system_info)
 	json_out_member_uint(out, "connection_bytes", server->bytes);
 	json_out_member_uint(out, "event_cursor", supervisor_event_last(sup));
 	json_out_member_uint(out, "internal_errors", core_bugs(supervisor_core(sup), &bug));
-	json_out_member_str(out, "last_internal_error", bug);
+	json_out_member_str(out, "last_internal_error", bug && bug[0] ? bug : NULL);
 	json_out_close_object(out);
 	return RPC_DONE;
 }

@@ -18,8 +18,8 @@ struct type_row {
 
 static const struct type_row types[PARAM_TYPE_N] = {
 	[PARAM_STRING] = { "a string", "{\"type\":\"string\"}" },
-	[PARAM_NAME] = { "the name of a service (letters, digits, '-', '_'; at most 63)",
-			 "{\"type\":\"string\",\"pattern\":\"^[A-Za-z0-9_-]{1,63}$\"}" },
+	[PARAM_NAME] = { "the name of a service (letters, digits, '-', '_', '.'; at most 63)",
+			 "{\"type\":\"string\",\"pattern\":\"^[A-Za-z0-9._-]{1,63}$\"}" },
 	[PARAM_INT] = { "an integer", NULL },
 	[PARAM_BOOL] = { "true or false", "{\"type\":\"boolean\"}" },
 	[PARAM_OBJECT] = { "an object", "{\"type\":\"object\"}" },

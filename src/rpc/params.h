@@ -14,7 +14,7 @@
 
 enum param_type {
 	PARAM_STRING,
-	PARAM_NAME,    /* of a service: letters, digits, '-', '_' */
+	PARAM_NAME,    /* of a service: as config_name_valid() has it */
 	PARAM_INT,     /* min..max */
 	PARAM_BOOL,
 	PARAM_OBJECT,

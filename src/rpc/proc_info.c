@@ -77,7 +77,7 @@ static size_t add_children(pid_t pid, struct proc_info *out, size_t n, size_t ma
 	char *save = NULL;
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
-	if (fd_read_file(path, &text) < 0 || !text.data)
+	if (fd_read_file(path, &text) < 0 || text.len == 0)
 		return n;
 	for (char *word = strtok_r(text.data, " ", &save); word && n < max; word = strtok_r(NULL, " ", &save)) {
 		int64_t child;

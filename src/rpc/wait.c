@@ -12,6 +12,8 @@
 #include "service/why.h"
 
 #define LAST_LINES 10
+/* A service that has no health check runs as soon as it is spawned; one that dies within this time did not come up. */
+#define GRACE (100 * USEC_PER_MSEC)
 
 struct wait {
 	struct list node;
@@ -20,12 +22,14 @@ struct wait {
 	enum wait_for what;
 	unsigned int states;
 	struct loop_timer *timer; /* NULL: no time limit */
+	struct loop_timer *grace; /* looks again when a young run is old enough; NULL: not needed so far */
 };
 
 static void wait_free(struct wait *wait)
 {
 	list_remove(&wait->node);
 	loop_timer_free(wait->timer);
+	loop_timer_free(wait->grace);
 	free(wait);
 }
 
@@ -127,6 +131,42 @@ static void on_timeout(struct loop_timer *timer, void *data)
 	answer(data, true);
 }
 
+static void on_grace(struct loop_timer *timer, void *data)
+{
+	struct wait *wait = data;
+
+	(void)timer;
+	server_look_soon(wait->call->server);
+}
+
+/* How long to wait until a run that just began counts as up; 0: it counts. */
+static usec_t too_young(const struct wait *wait, const struct supervisor *sup, uint32_t id)
+{
+	const struct service_policy *policy = core_policy(supervisor_core(sup), id);
+	struct supervisor_info info;
+
+	if (wait->what != WAIT_UP || core_state(supervisor_core(sup), id) != SERVICE_RUNNING || !policy ||
+	    policy->has_readiness || policy->target || supervisor_info(sup, id, &info) < 0 || info.uptime >= GRACE)
+		return 0;
+	return GRACE - info.uptime;
+}
+
+/* Returns true if the answer has to wait for the grace to pass. */
+static bool hold_back(struct wait *wait, const struct supervisor *sup, uint32_t id)
+{
+	struct loop *loop = wait->call->server->loop;
+	usec_t left = too_young(wait, sup, id);
+
+	if (left == 0)
+		return false;
+	if (!wait->grace)
+		wait->grace = loop_timer_new(loop, on_grace, wait);
+	if (!wait->grace)
+		return false; /* no memory: an early answer is better than none */
+	loop_timer_arm(wait->grace, time_add(time_boottime(), left));
+	return true;
+}
+
 void wait_check_all(struct rpc_server *server)
 {
 	struct supervisor *sup = server->supervisor;
@@ -135,7 +175,7 @@ void wait_check_all(struct rpc_server *server)
 	LIST_FOREACH (wait, &server->waits, node) {
 		uint32_t id = core_find(supervisor_core(sup), wait->name);
 
-		if (id == CORE_NONE || is_reached(wait, sup, id))
+		if (id == CORE_NONE || (is_reached(wait, sup, id) && !hold_back(wait, sup, id)))
 			answer(wait, false);
 	}
 }
