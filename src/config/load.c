@@ -101,7 +101,7 @@ struct source {
 static void settle_name(struct decoder *d, const struct source *from, const struct doc_node *root,
 			struct service_config *c)
 {
-	const char *section = c->is_target ? "target" : "service";
+	const char *section = d->is_target ? "target" : "service";
 	const struct doc_node *table = doc_get(root, section, strlen(section));
 	const struct doc_node *name = doc_get(table, "name", strlen("name"));
 	size_t len = decoder_push(d, section);
@@ -128,19 +128,26 @@ static void settle_name(struct decoder *d, const struct source *from, const stru
 	decoder_pop(d, len);
 }
 
-/* With both tables in one file the service counts, as it does for the reference. */
-static void settle_kind(struct decoder *d, const struct doc_node *root, struct service_config *c)
+static bool has_table(const struct doc_node *root, const char *name)
 {
-	const struct doc_node *service = doc_get(root, "service", strlen("service"));
-	const struct doc_node *target = doc_get(root, "target", strlen("target"));
+	const struct doc_node *node = doc_get(root, name, strlen(name));
+
+	return node && node->type != DOC_NULL;
+}
+
+/* With both tables in one file the service counts, as it does for the reference. */
+static void settle_kind(struct decoder *d, const struct doc_node *root)
+{
 	size_t len;
 
-	if (!c->is_target || !service || service->type == DOC_NULL)
+	d->is_target = has_table(root, "target");
+	if (!d->is_target || !has_table(root, "service"))
 		return;
+	d->is_target = false;
 	len = decoder_push(d, "target");
-	decoder_doubt(d, target->at, "a file has a [service] or a [target]: the service counts");
+	decoder_doubt(d, doc_get(root, "target", strlen("target"))->at,
+		      "a file has a [service] or a [target]: the service counts");
 	decoder_pop(d, len);
-	c->is_target = false;
 }
 
 /* A first pause above the default cap raises the cap, unless the file sets that too. */
@@ -156,14 +163,15 @@ static void settle_delays(const struct doc_node *root, struct service_config *c)
 static void decode_service(struct decoder *d, const struct source *from,
 			   const struct doc_node *root, struct service_config *c)
 {
-	tree_decode(d, &cfg_service_table, root, c);
-	settle_kind(d, root, c);
-	if (!c->is_target && !doc_get(root, "service", strlen("service"))) {
+	settle_kind(d, root);
+	if (!d->is_target && !has_table(root, "service")) {
 		(void)decoder_push(d, "service");
 		decoder_error(d, root->at, "missing: the table [service] (or [target])");
 		d->path[0] = '\0';
+		tree_decode(d, &cfg_service_table, root, c); /* there may be more to say */
 		return;
 	}
+	tree_decode(d, &cfg_service_table, root, c);
 	settle_name(d, from, root, c);
 	settle_delays(root, c);
 	if ((from->flags & LOAD_SYSTEM) != 0)

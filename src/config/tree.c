@@ -177,11 +177,12 @@ void tree_decode(struct decoder *d, const struct cfg_table *table, const struct 
 {
 	for (size_t i = 0; i < table->n; i++) {
 		const struct cfg_key *key = &table->keys[i];
+		bool skip = table == &cfg_service_table && !tree_has_section(key, d->is_target);
 		const struct doc_node *value = doc_get(node, key->name, strlen(key->name));
 		size_t len = decoder_push(d, key->name);
 
 		/* a JSON null is what some clients send for "not set" */
-		if (value && value->type != DOC_NULL)
+		if (value && value->type != DOC_NULL && !skip)
 			decode_key(d, key, value, base);
 		else if (key->required)
 			decoder_error(d, node->at, "missing");

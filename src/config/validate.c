@@ -38,6 +38,27 @@ static struct doc_place blame(struct decoder *d, const struct doc_node *root, co
 
 #define FAIL(d, root, path, ...) decoder_error(d, blame(d, root, path), __VA_ARGS__)
 
+/* One of several records, such as a [[ship]]. */
+struct record {
+	const char *name;
+	const struct doc_node *node;
+	uint32_t index, n;
+};
+
+/* The same as blame() for a key of a record. */
+static struct doc_place blame_record(struct decoder *d, const struct record *r, const char *path)
+{
+	if (r->n > 1)
+		(void)snprintf(d->path, sizeof(d->path), "%s[%u].%s", r->name, r->index,
+			       path); /* never cut */
+	else
+		(void)snprintf(d->path, sizeof(d->path), "%s.%s", r->name, path); /* never cut */
+	return locate(r->node, path)->at;
+}
+
+#define FAIL_RECORD(d, record, path, ...)                                                          \
+	decoder_error(d, blame_record(d, record, path), __VA_ARGS__)
+
 bool validate_address(const char *s)
 {
 	const char *colon = strrchr(s, ':');
@@ -105,16 +126,11 @@ static void validate_health(struct decoder *d, const struct doc_node *root,
 	const struct doc_node *item = node && node->type == DOC_ARRAY ? node->children.first : node;
 
 	for (uint32_t i = 0; i < all->n && item; i++, item = item->next) {
+		const struct record record = { "health", item, i, all->n };
 		const char *wrong = checks[all->items[i].type](&all->items[i].target);
 
-		if (!wrong)
-			continue;
-		if (all->n > 1)
-			(void)snprintf(d->path, sizeof(d->path), "health[%u].target",
-				       i); /* never cut */
-		else
-			(void)str_copy(d->path, sizeof(d->path), "health.target");
-		decoder_error(d, locate(item, "target")->at, "%s", wrong);
+		if (wrong)
+			FAIL_RECORD(d, &record, "target", "%s", wrong);
 	}
 }
 
@@ -216,24 +232,24 @@ void validate_service(struct decoder *d, const struct doc_node *root,
 
 /* --- server settings -------------------------------------------------------------------------- */
 
-static void validate_ship(struct decoder *d, const struct doc_node *item,
+static void validate_ship(struct decoder *d, const struct record *item,
 			  const struct ship_settings *s)
 {
 	bool url = str_starts(s->endpoint, "http://") || str_starts(s->endpoint, "https://");
 	bool syslog = str_starts(s->endpoint, "tcp://") || str_starts(s->endpoint, "tls://");
 
 	if (s->type == SHIP_SYSLOG ? !syslog : !url)
-		FAIL(d, item, "endpoint", "expected %s",
-		     s->type == SHIP_SYSLOG ? "tcp://host:port or tls://host:port"
-					    : "an http:// or https:// URL");
+		FAIL_RECORD(d, item, "endpoint", "expected %s",
+			    s->type == SHIP_SYSLOG ? "tcp://host:port or tls://host:port"
+						   : "an http:// or https:// URL");
 	if (s->auth_type != SHIP_AUTH_NONE && !s->auth_file)
-		FAIL(d, item, "auth.file", "missing: the file that holds the secret");
+		FAIL_RECORD(d, item, "auth.file", "missing: the file that holds the secret");
 	if (s->auth_type == SHIP_AUTH_BASIC && !s->auth_user)
-		FAIL(d, item, "auth.user", "missing");
+		FAIL_RECORD(d, item, "auth.user", "missing");
 	if (s->auth_type == SHIP_AUTH_HEADER && !s->auth_header)
-		FAIL(d, item, "auth.header", "missing");
+		FAIL_RECORD(d, item, "auth.header", "missing");
 	if (!s->tls_cert != !s->tls_key)
-		FAIL(d, item, "tls", "cert and key belong together");
+		FAIL_RECORD(d, item, "tls", "cert and key belong together");
 }
 
 static void validate_ships(struct decoder *d, const struct doc_node *root, const struct ships *all)
@@ -242,14 +258,16 @@ static void validate_ships(struct decoder *d, const struct doc_node *root, const
 	const struct doc_node *item = node && node->type == DOC_ARRAY ? node->children.first : node;
 
 	for (uint32_t i = 0; i < all->n && item; i++, item = item->next) {
+		const struct record record = { "ship", item, i, all->n };
 		const struct ship_settings *s = &all->items[i];
 
 		if (!s->name || !s->endpoint)
 			continue; /* that was reported */
-		validate_ship(d, item, s);
+		validate_ship(d, &record, s);
 		for (uint32_t j = 0; j < i; j++) {
 			if (str_equal(all->items[j].name, s->name))
-				FAIL(d, item, "name", "another [[ship]] is called '%s'", s->name);
+				FAIL_RECORD(d, &record, "name", "another [[ship]] is called '%s'",
+					    s->name);
 		}
 	}
 }

@@ -22,6 +22,7 @@ struct decoder {
 	struct arena *arena; /* what the fields point to until they are packed */
 	struct problems *problems;
 	unsigned int flags; /* enum load_flags */
+	bool is_target;     /* the file of a target: the sections of a service are not read */
 	char path[CFG_PATH_MAX]; /* key that is being read: "lifecycle.restart" */
 };
 
