@@ -46,7 +46,7 @@ static void test_signals(void **state)
 	assert_int_equal(config_signal_from_name(""), -EINVAL);
 	assert_int_equal(config_signal_from_name("SIG"), -EINVAL);
 	for (int i = 1; i <= SIGRTMAX; i++) {
-		signal_name(i, name);
+		config_signal_name(i, name);
 		if (i < 32 || i >= SIGRTMIN)
 			assert_int_equal(config_signal_from_name(name), i);
 	}
