@@ -17,11 +17,21 @@
 /* The server answers at its time-out; this much later it is taken for hung. */
 #define GRACE_MS 5000
 #define RESENDS 5
+/* A service without a health check counts as running when its process is there. One that ends so soon after did not start. */
+#define STAY_MS 200
+
+enum phase {
+	PHASE_CHANGE,  /* the change was asked for */
+	PHASE_STAY,    /* it is up: does it stay up? */
+	PHASE_EXPLAIN, /* it did not: why? */
+	PHASE_DONE,
+};
 
 struct pending {
 	const char *name;
+	enum phase phase;
 	uint64_t id;
-	bool done;
+	json_t *answer; /* of PHASE_CHANGE, once it succeeded */
 	int code;
 };
 
@@ -39,16 +49,15 @@ static int timeout_of(const struct cli *cli)
 	return cli->opt.timeout_ms >= 0 ? cli->opt.timeout_ms : SETTLE_MS;
 }
 
-static int finish(struct pending *p, int code)
+static void finish(struct pending *p, int code)
 {
-	p->done = true;
+	p->phase = PHASE_DONE;
 	p->code = code;
-	return code;
 }
 
 /* --- asking ----------------------------------------------------------------------------------- */
 
-static json_t *params_of(const struct run *run, const struct pending *p)
+static json_t *change_params(const struct run *run, const struct pending *p)
 {
 	json_t *params = json_pack("{s:s, s:i}", "name", p->name, "timeout_ms", timeout_of(run->cli));
 
@@ -61,11 +70,32 @@ static json_t *params_of(const struct run *run, const struct pending *p)
 	return params;
 }
 
+static int send_one(struct run *run, struct pending *p, struct zinit_error *err)
+{
+	struct zinit_client *client = run->cli->client;
+
+	switch (p->phase) {
+	case PHASE_CHANGE:
+		return zinit_send(client, run->change->method, change_params(run, p), &p->id, err);
+	case PHASE_STAY:
+		return zinit_send(client, "service.wait",
+				  json_pack("{s:s, s:[s,s,s,s], s:i}", "name", p->name, "state", "failed", "exited", "blocked",
+					    "starting", "timeout_ms", STAY_MS),
+				  &p->id, err);
+	case PHASE_EXPLAIN: /* an answer that has everything about a service that is not running */
+		return zinit_send(client, "service.wait",
+				  json_pack("{s:s, s:s, s:i}", "name", p->name, "state", "running", "timeout_ms", 1), &p->id,
+				  err);
+	case PHASE_DONE:
+		break;
+	}
+	return 0;
+}
+
 static int send_open(struct run *run, struct zinit_error *err)
 {
 	for (int i = 0; i < run->n; i++) {
-		struct pending *p = &run->items[i];
-		int r = p->done ? 0 : zinit_send(run->cli->client, run->change->method, params_of(run, p), &p->id, err);
+		int r = send_one(run, &run->items[i], err);
 
 		if (r < 0)
 			return r;
@@ -93,7 +123,7 @@ static void draw(struct run *run)
 
 	(void)strbuf_puts(&text, run->change->doing);
 	for (int i = 0; i < run->n; i++) {
-		if (run->items[i].done)
+		if (run->items[i].phase == PHASE_DONE)
 			continue;
 		if (open++ < 3)
 			(void)strbuf_addf(&text, "%s %s", open > 1 ? "," : "", run->items[i].name);
@@ -105,8 +135,8 @@ static void draw(struct run *run)
 
 /* --- telling ---------------------------------------------------------------------------------- */
 
-/* The sentences from the service down to the root cause. */
-static void tell_why(const json_t *answer)
+/* The sentences from the service down to the root cause. Returns false if there are none. */
+static bool tell_why(const struct cli *cli, const char *name, const char *head, const json_t *answer)
 {
 	const json_t *texts = json_object_get(answer, "why");
 	const json_t *text;
@@ -114,28 +144,33 @@ static void tell_why(const json_t *answer)
 
 	json_array_foreach(texts, i, text)
 	{
-		(void)fprintf(stderr, "  %*s", (int)(2 * i), "");
-		text_print(json_is_string(text) ? json_string_value(text) : "?", stderr);
+		if (i == 0)
+			say(cli, "%s%s", head, json_is_string(text) ? json_string_value(text) : name);
+		else
+			(void)fprintf(stderr, "%*s", (int)(2 * i), "");
+		if (i > 0)
+			text_print(json_is_string(text) ? json_string_value(text) : "?", stderr);
 	}
+	return json_array_size(texts) > 0;
 }
 
-static int tell_failure(struct cli *cli, const struct change *change, const char *name, const json_t *answer)
+static int tell_failure(struct cli *cli, const struct change *change, const char *name, const json_t *answer,
+			bool timed_out)
 {
 	AUTO(strbuf_fini) struct strbuf why = STRBUF(1U << 16);
-	int code = json_flag(answer, "timed_out") ? EXIT_TIMEOUT : EXIT_FAILED;
+	const char *head = timed_out ? "not done in time: " : "";
 	struct view v;
 
 	if (cli->opt.json)
-		return code;
+		return timed_out ? EXIT_TIMEOUT : EXIT_FAILED;
 	view_read(answer, &v);
 	view_why(&v, &why);
-	say(cli, "%s: %s%s%s%s", name, json_flag(answer, "timed_out") ? "not done in time, it is " : "", v.state,
-	    why.len ? ": " : "", strbuf_str(&why));
-	tell_why(answer);
+	if (!tell_why(cli, name, head, answer))
+		say(cli, "%s%s is %s%s%s", head, name, v.state, why.len ? ": " : "", strbuf_str(&why));
 	if (change->up)
-		lines_print_last(cli, json_object_get(answer, "log"), stderr);
+		lines_print_last(cli, json_object_get(answer, "logs"), stderr);
 	say_next(cli, "zinit why %s", name);
-	return code;
+	return timed_out ? EXIT_TIMEOUT : EXIT_FAILED;
 }
 
 static void tell_success(const struct run *run, const char *name, const json_t *answer)
@@ -155,64 +190,148 @@ static void tell_success(const struct run *run, const char *name, const json_t *
 			     color_end(run->cli->color_out));
 }
 
-static void tell(struct run *run, struct pending *p, const json_t *answer)
+static void end_well(struct run *run, struct pending *p, const json_t *answer)
 {
 	progress_clear(&run->progress);
 	if (run->cli->opt.json)
 		print_json(answer, run->n > 1);
-	if (json_flag(answer, "ok")) {
-		if (!run->cli->opt.json)
-			tell_success(run, p->name, answer);
-		(void)finish(p, EXIT_DONE);
-	} else {
-		(void)finish(p, tell_failure(run->cli, run->change, p->name, answer));
-	}
+	else
+		tell_success(run, p->name, answer);
+	finish(p, EXIT_DONE);
+}
+
+static void end_badly(struct run *run, struct pending *p, const json_t *answer, bool timed_out)
+{
+	progress_clear(&run->progress);
+	if (run->cli->opt.json)
+		print_json(answer, run->n > 1);
+	finish(p, tell_failure(run->cli, run->change, p->name, answer, timed_out));
 }
 
 /* --- waiting ---------------------------------------------------------------------------------- */
 
-static void wait_for(struct run *run, struct pending *p, usec_t deadline)
+static bool has_to_stay(const struct run *run, const json_t *answer)
 {
-	while (!p->done) {
-		struct zinit_error err;
-		json_t *answer = NULL;
-		int r = zinit_wait(run->cli->client, p->id, PROGRESS_STEP_MS, &answer, &err);
+	return run->change->stay && !run->cli->opt.no_wait && str_equal(json_str(answer, "state", ""), "running") &&
+	       json_int(answer, "pid", 0) > 0;
+}
 
-		if (r == -ZINIT_LOST)
-			r = resend(run, &err);
-		else if (r == 0)
-			tell(run, p, answer);
-		else if (r == -ZINIT_TIMEOUT && time_boottime() < deadline)
-			draw(run);
-		if (r < 0 && (r != -ZINIT_TIMEOUT || time_boottime() >= deadline)) {
-			progress_clear(&run->progress);
-			(void)finish(p, ask_explain(run->cli, p->name, &err));
+/* Returns 0, or what sending the next question gave. */
+static int on_answer(struct run *run, struct pending *p, json_t *answer, struct zinit_error *err)
+{
+	bool ok = json_flag(answer, "ok");
+
+	switch (p->phase) {
+	case PHASE_CHANGE:
+		if (!ok) {
+			end_badly(run, p, answer, json_flag(answer, "timed_out"));
+		} else if (has_to_stay(run, answer)) {
+			p->answer = json_incref(answer);
+			p->phase = PHASE_STAY;
+			return send_one(run, p, err);
+		} else {
+			end_well(run, p, answer);
 		}
-		json_decref(answer);
+		break;
+	case PHASE_STAY:
+		if (!ok) {
+			end_well(run, p, p->answer);
+			break;
+		}
+		p->phase = PHASE_EXPLAIN;
+		return send_one(run, p, err);
+	case PHASE_EXPLAIN:
+		if (ok)
+			end_well(run, p, answer);
+		else
+			end_badly(run, p, answer, false);
+		break;
+	case PHASE_DONE:
+		break;
 	}
+	return 0;
+}
+
+/* Take the answers that are there. Returns how many, or a negative status when the connection is of no use any more. */
+static int take_answers(struct run *run, struct zinit_error *err)
+{
+	int taken = 0;
+
+	for (int i = 0; i < run->n; i++) {
+		struct pending *p = &run->items[i];
+		json_t *answer = NULL;
+		int r = p->phase == PHASE_DONE ? -ZINIT_TIMEOUT : zinit_wait(run->cli->client, p->id, 0, &answer, err);
+
+		if (r == 0)
+			r = on_answer(run, p, answer, err);
+		json_decref(answer);
+		if (r == -ZINIT_TIMEOUT)
+			continue;
+		taken++;
+		if (r == -ZINIT_ANSWER && p->phase == PHASE_STAY) {
+			end_well(run, p, p->answer); /* a server that knows no service.wait */
+		} else if (r == -ZINIT_ANSWER) {
+			progress_clear(&run->progress);
+			finish(p, ask_explain(run->cli, p->name, err));
+		} else if (r < 0) {
+			return r;
+		}
+	}
+	return taken;
+}
+
+static int count_open(const struct run *run)
+{
+	int open = 0;
+
+	for (int i = 0; i < run->n; i++)
+		open += run->items[i].phase != PHASE_DONE;
+	return open;
+}
+
+/* Until all are decided. Returns 0 or a negative status. */
+static int wait_for_all(struct run *run, struct zinit_error *err)
+{
+	usec_t deadline = time_add(time_boottime(), ((usec_t)timeout_of(run->cli) + GRACE_MS) * USEC_PER_MSEC);
+	int r = 0;
+
+	while (r >= 0 && count_open(run) > 0) {
+		r = take_answers(run, err);
+		if (r == 0)
+			r = zinit_dispatch(run->cli->client, PROGRESS_STEP_MS, err);
+		if (r == -ZINIT_LOST)
+			r = resend(run, err);
+		if (r == 0 && time_boottime() >= deadline) {
+			err->status = ZINIT_TIMEOUT;
+			err->hint[0] = '\0';
+			(void)snprintf(err->message, sizeof(err->message), "no answer from the server in time");
+			r = -ZINIT_TIMEOUT;
+		}
+		draw(run);
+	}
+	progress_clear(&run->progress);
+	return r < 0 ? r : 0;
 }
 
 static int do_change(struct run *run)
 {
 	struct cli *cli = run->cli;
-	struct zinit_error err;
-	usec_t deadline = time_add(time_boottime(), ((usec_t)timeout_of(cli) + GRACE_MS) * USEC_PER_MSEC);
+	struct zinit_error err = { 0 };
 	int code = ask_connect(cli);
 	int r;
 
 	if (code != EXIT_DONE)
 		return code;
+	progress_begin(&run->progress, cli);
 	r = send_open(run, &err);
 	if (r == -ZINIT_LOST)
 		r = resend(run, &err);
+	if (r == 0)
+		r = wait_for_all(run, &err);
 	if (r < 0)
 		return ask_explain(cli, NULL, &err);
-	progress_begin(&run->progress, cli);
-	for (int i = 0; i < run->n; i++) {
-		wait_for(run, &run->items[i], deadline);
-		if (code == EXIT_DONE)
-			code = run->items[i].code;
-	}
+	for (int i = 0; i < run->n && code == EXIT_DONE; i++)
+		code = run->items[i].code;
 	return code;
 }
 
@@ -229,6 +348,8 @@ int change_services(struct cli *cli, const struct change *change, int n, char **
 	for (int i = 0; i < n; i++)
 		run.items[i].name = names[i];
 	code = do_change(&run);
+	for (int i = 0; i < n; i++)
+		json_decref(run.items[i].answer);
 	free(run.items);
 	return code;
 }

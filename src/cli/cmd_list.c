@@ -54,16 +54,18 @@ static int list_table(struct cli *cli)
 	AUTO(strbuf_fini) struct strbuf why = STRBUF(1U << 16);
 	AUTO(table_fini) struct table t;
 	json_t *answer = NULL;
-	const json_t *item;
+	json_t *item;
 	size_t i;
 	/* memory and CPU would cost the server a look at /proc for each; JSON shows all there is */
-	json_t *params = json_pack("{s:b}", "stats", cli->opt.json);
+	json_t *params = json_pack("{s:b}", "usage", cli->opt.json);
 	int code = ask(cli, "service.list_full", params, ASK_AGAIN, &answer);
 
 	table_init(&t, titles);
 	if (code != EXIT_DONE)
 		return code;
 	if (cli->opt.json) {
+		json_array_foreach(answer, i, item)
+			view_flatten(item);
 		print_json(answer, false);
 	} else {
 		json_array_foreach(answer, i, item)

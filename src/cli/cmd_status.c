@@ -111,6 +111,7 @@ static int status_of(struct cli *cli, const char *name, bool one_line)
 
 	if (ask_quietly(cli, "service.status_full", json_pack("{s:s}", "name", name), ASK_AGAIN, &answer, &err) < 0)
 		return explain(cli, &err);
+	view_flatten(answer);
 	view_read(answer, &v);
 	code = view_is_up(&v) ? EXIT_DONE : EXIT_NOT_RUNNING;
 	if (cli->opt.json)

@@ -110,10 +110,8 @@ static void add_formatted(struct lines *l, const json_t *line, const json_t *tex
 void lines_print(struct lines *l, const json_t *line, FILE *to)
 {
 	AUTO(strbuf_fini) struct strbuf out = STRBUF(LINE_MAX_BYTES);
-	const json_t *text = json_object_get(line, "line");
+	const json_t *text = json_object_get(line, "content");
 
-	if (!json_is_string(text))
-		text = json_object_get(line, "content"); /* as the reference calls it */
 	if (l->form == LINES_JSON) {
 		(void)json_dumpf(line, to, JSON_COMPACT);
 		(void)putc('\n', to);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Printing log lines as the API gives them: {service, stream, timestamp_ns, line, …}. */
+/* Printing log lines as the API gives them: {service, stream, timestamp_ns, content, …}. */
 #ifndef CLI_LINES_H
 #define CLI_LINES_H
 

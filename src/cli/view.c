@@ -33,6 +33,19 @@ void view_read(const json_t *answer, struct view *out)
 		out->waiting = json_object_get(answer, "blocked_by");
 }
 
+void view_flatten(json_t *answer)
+{
+	json_t *inner = json_object_get(answer, "state");
+	json_t *name;
+
+	if (!json_is_object(inner))
+		return;
+	name = json_incref(json_object_get(inner, "state"));
+	(void)json_object_del(inner, "state");
+	(void)json_object_update(answer, inner);
+	(void)json_object_set_new(answer, "state", name);
+}
+
 /* The failure reasons of the states, by their "type"; %s or %d stands for `member`. */
 static const struct {
 	const char *type, *before, *member, *after;
@@ -95,7 +108,7 @@ static void add_names(const json_t *names, struct strbuf *out)
 static void add_why(const struct view *v, struct strbuf *out)
 {
 	if (v->error) {
-		(void)strbuf_puts(out, v->error);
+		(void)strbuf_add(out, v->error, strcspn(v->error, "\n")); /* the first of several */
 	} else if (v->reason && !json_is_null(v->reason)) {
 		view_reason(v->reason, out);
 	} else if (str_equal(v->state, "blocked") && json_array_size(v->waiting)) {

@@ -28,6 +28,8 @@ struct view {
 
 /** Read one. Never fails. */
 void view_read(const json_t *answer, struct view *out);
+/** Bring an answer into the flat form that --json prints: `state` a name, `pid` and `reason` beside it. */
+void view_flatten(json_t *answer);
 /** Why it is not running, in words; "" if there is nothing to say. */
 void view_why(const struct view *v, struct strbuf *out);
 /** A failure reason {type, …} in words. */

@@ -94,7 +94,7 @@ def test_json_of_list_and_status(shop):
 
 def test_json_of_logs(shop):
     lines = [json.loads(line) for line in shop.cli("logs", "db", "--json").stdout.splitlines()]
-    assert [entry["line"] for entry in lines] == ["db is up"]
+    assert [entry["content"] for entry in lines] == ["db is up"]
 
 
 def test_json_of_an_error(shop):

@@ -37,12 +37,12 @@ static void test_text_has_time_name_and_stream(void **state)
 
 	(void)state;
 	lines_fit(&l, "worker");
-	ASSERT_LINE(&l, "{\"service\":\"web\",\"stream\":\"stdout\",\"timestamp_ns\":1795388645250000000,\"line\":\"hi\"}",
+	ASSERT_LINE(&l, "{\"service\":\"web\",\"stream\":\"stdout\",\"timestamp_ns\":1795388645250000000,\"content\":\"hi\"}",
 		    "2026-11-22 23:04:05.250 web    | hi\n");
 	ASSERT_LINE(&l, "{\"service\":\"worker\",\"stream\":\"stderr\",\"timestamp_ms\":1795388645250,\"content\":\"\\u001b[31moh\"}",
 		    "2026-11-22 23:04:05.250 worker ! oh\n");
 	ASSERT_LINE(&l, "{\"service\":\"web\",\"stream\":\"stdout\",\"timestamp_ns\":1795388645250000000,\"lost\":7,"
-			"\"reason\":\"overwritten\",\"line\":\"\"}",
+			"\"reason\":\"overwritten\",\"content\":\"\"}",
 		    "2026-11-22 23:04:05.250 web    | --- 7 lines lost (overwritten) ---\n");
 }
 
@@ -52,8 +52,8 @@ static void test_short_names_services_only_if_there_are_several(void **state)
 	struct lines two = form("short", true);
 
 	(void)state;
-	ASSERT_LINE(&one, "{\"service\":\"web\",\"stream\":\"stdout\",\"line\":\"hi\"}", "hi\n");
-	ASSERT_LINE(&two, "{\"service\":\"web\",\"stream\":\"stdout\",\"line\":\"hi\"}", "web | hi\n");
+	ASSERT_LINE(&one, "{\"service\":\"web\",\"stream\":\"stdout\",\"content\":\"hi\"}", "hi\n");
+	ASSERT_LINE(&two, "{\"service\":\"web\",\"stream\":\"stdout\",\"content\":\"hi\"}", "web | hi\n");
 }
 
 static void test_raw_gives_the_bytes_that_were_written(void **state)
@@ -61,12 +61,12 @@ static void test_raw_gives_the_bytes_that_were_written(void **state)
 	struct lines l = form("raw", false);
 
 	(void)state;
-	ASSERT_LINE(&l, "{\"line\":\"\\u001b[31ma\\u0000b\"}", "\033[31ma\0b\n");
-	ASSERT_LINE(&l, "{\"line\":\"\\ufffd\\ufffdx\",\"base64\":\"/v94\"}", "\xfe\xffx\n");
-	ASSERT_LINE(&l, "{\"line\":\"\\ufffd\",\"base64\":\"/w==\"}", "\xff\n");
-	ASSERT_LINE(&l, "{\"line\":\"part\",\"partial\":true}", "part");
-	ASSERT_LINE(&l, "{\"line\":\"end\",\"unterminated\":true}", "end");
-	ASSERT_LINE(&l, "{\"line\":\"\",\"lost\":7}", "");
+	ASSERT_LINE(&l, "{\"content\":\"\\u001b[31ma\\u0000b\"}", "\033[31ma\0b\n");
+	ASSERT_LINE(&l, "{\"content\":\"\\ufffd\\ufffdx\",\"base64\":\"/v94\"}", "\xfe\xffx\n");
+	ASSERT_LINE(&l, "{\"content\":\"\\ufffd\",\"base64\":\"/w==\"}", "\xff\n");
+	ASSERT_LINE(&l, "{\"content\":\"part\",\"partial\":true}", "part");
+	ASSERT_LINE(&l, "{\"content\":\"end\",\"unterminated\":true}", "end");
+	ASSERT_LINE(&l, "{\"content\":\"\",\"lost\":7}", "");
 }
 
 static void test_json_is_one_object_a_line(void **state)
@@ -74,7 +74,7 @@ static void test_json_is_one_object_a_line(void **state)
 	struct lines l = form("json", false);
 
 	(void)state;
-	ASSERT_LINE(&l, "{\"service\": \"web\", \"line\": \"a\\nb\"}", "{\"service\":\"web\",\"line\":\"a\\nb\"}\n");
+	ASSERT_LINE(&l, "{\"service\": \"web\", \"content\": \"a\\nb\"}", "{\"service\":\"web\",\"content\":\"a\\nb\"}\n");
 }
 
 int main(void)
