@@ -54,6 +54,7 @@ void core_free(struct core *core)
 		free(s->dep_names);
 		free((void *)(uintptr_t)s->policy.deps);
 		free((void *)(uintptr_t)s->policy.ports);
+		free(s->spawn_text);
 		free(s);
 	}
 	for (uint32_t i = 0; i < core->names_n; i++) {
@@ -158,6 +159,7 @@ static void service_free(struct core *core, struct service *s)
 		core->names[s->name].id = CORE_NONE;
 		graph_release(core, s->name);
 	}
+	free(s->spawn_text);
 	free(s);
 }
 
@@ -173,6 +175,7 @@ static struct service *service_make(struct core *core, uint32_t id, const char *
 	s->rec.cause.uid = s->rec.wish_cause.uid = UINT32_MAX;
 	s->name = graph_name(core, name);
 	if (s->name == CORE_NONE) {
+		free(s->spawn_text);
 		free(s);
 		return NULL;
 	}
@@ -464,4 +467,14 @@ struct failure_info core_failure(const struct core *core, uint32_t id)
 			info.name = s->policy.deps[i].name;
 	}
 	return info;
+}
+
+void core_set_spawn_text(struct core *core, uint32_t id, const char *text)
+{
+	struct service *s = core_get(core, id);
+
+	if (!s)
+		return;
+	free(s->spawn_text);
+	s->spawn_text = strdup(text); /* without memory the errno alone speaks */
 }

@@ -41,6 +41,7 @@ struct service {
 	struct service_record rec;
 	struct service_policy policy; /* deps and ports are our copies; dep names belong to `names` */
 	uint32_t *dep_names;          /* for each of policy.deps: index into core->names */
+	char *spawn_text;             /* what the shell said of the last failed spawn, or NULL */
 	uint32_t id;
 	uint32_t name;                /* index into core->names */
 	uint32_t queue_next, dirty_next;

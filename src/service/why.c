@@ -153,7 +153,7 @@ static void say_failure(const struct core *core, const struct service *s, struct
 		say(out, "dependency '%s' failed", info.name ? info.name : "?");
 		break;
 	case FAILURE_SPAWN:
-		say(out, "spawn error: %s", strerror(s->rec.spawn_errno));
+		say(out, "spawn error: %s", s->spawn_text ? s->spawn_text : strerror(s->rec.spawn_errno));
 		break;
 	case FAILURE_MISSING:
 		say(out, "missing dependency '%s'", info.name ? info.name : "?");

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -154,7 +155,7 @@ static void failed(struct unit *unit, uint64_t run, const struct spawn_result *r
 	char text[SPAWN_VALUE_MAX + 128];
 
 	spawn_result_text(result, text, sizeof(text));
-	diag(DIAG_ERROR, "%s: can't be started: %s", unit->saved.name, text);
+	core_set_spawn_text(unit->sup->core, unit->id, text);
 	(void)supervisor_feed(unit->sup, &event);
 }
 
@@ -307,8 +308,14 @@ static void tell_core(struct unit *unit)
 	usec_t ran = loop_now(unit->sup->loop) - MIN(loop_now(unit->sup->loop), record->started_at);
 	char text[CHILD_TEXT_SIZE];
 
-	(void)child_is_shell_error(&exit, unit->saved.by_shell, ran, &event.error);
 	child_exit_text(&exit, text);
+	if (child_is_shell_error(&exit, unit->saved.by_shell, ran, &event.error)) {
+		char said[CHILD_TEXT_SIZE + 80];
+
+		(void)snprintf(said, sizeof(said), "the shell %s: %s", text,
+			       event.error == ENOENT ? "command not found" : "command not executable");
+		core_set_spawn_text(unit->sup->core, unit->id, said);
+	}
 	diag(DIAG_DEBUG, "%s: %s", unit->saved.name, text);
 	unit->saved.exit.pid = 0;
 	unit_apply_next(unit);
