@@ -96,8 +96,9 @@ static bool moves(const struct service *s)
 		return s->rec.phase == PHASE_FILTERS;
 	case SERVICE_EXITED:
 	case SERVICE_FAILED:
-		return s->rec.timer == TIMER_RESTART || s->rec.flags & RECORD_AGAIN;
+		return s->rec.timer == TIMER_RESTART || s->rec.flags & (RECORD_AGAIN | RECORD_CLEAN_UP);
 	case SERVICE_INACTIVE:
+		return s->rec.flags & RECORD_CLEAN_UP;
 	case SERVICE_STATE_N:
 		break;
 	}

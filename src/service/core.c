@@ -22,8 +22,8 @@ struct core *core_new(uint64_t seed)
 		return NULL;
 	core->seed = seed;
 	core->names_free = CORE_NONE;
-	core->queue.head = core->queue.tail = CORE_NONE;
-	core->dirty.head = core->dirty.tail = CORE_NONE;
+	for (int i = 0; i < FIFO_N; i++)
+		core->fifos[i].head = core->fifos[i].tail = CORE_NONE;
 	core->shutdown_deadline = USEC_NEVER;
 	map_init(&core->by_name);
 	return core;

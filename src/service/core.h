@@ -184,7 +184,7 @@ int core_resume(struct core *core, uint32_t id, const struct core_facts *facts, 
 enum service_state core_state(const struct core *core, uint32_t id);
 /** starting, running or stopping: what `conflicts` looks at. */
 bool core_is_active(const struct core *core, uint32_t id);
-/** What `requires` looks at: running, or ended well; a oneshot only when it ended well. */
+/** What `requires` looks at: running and to stay, or ended well by itself; a oneshot only when it ended well. */
 bool core_is_satisfied(const struct core *core, uint32_t id);
 /** At rest: where its wish leads, or in a state that only an event from outside can change. */
 bool core_is_settled(const struct core *core, uint32_t id);

@@ -20,7 +20,7 @@
 /** The most effects that one service's turn can need. */
 #define EFFECTS_PER_TURN 16
 
-/** What waits for a service's turn in the queue. */
+/** What waits for a service's turn in a queue. */
 enum todo {
 	TODO_STOP = 1 << 0,      /* EV_STOP by via_rule, via_other */
 	TODO_AGAIN = 1 << 1,     /* EV_RESTART by via_rule, via_other */
@@ -37,6 +37,23 @@ enum todo {
 	TODO_TREE = 1 << 12,     /* with TODO_START: tree */
 };
 
+/** Done when all the rest is: looking again. */
+#define TODO_LOOK ((unsigned int)(TODO_CHECK | TODO_FULL))
+
+/** Each is served when those before it are empty. */
+enum fifo_name {
+	FIFO_WISHES,  /* todo other than TODO_LOOK */
+	FIFO_TARGETS, /* TODO_CHECK of a target: its state is nothing but what its members make of it */
+	FIFO_CHECKS,  /* TODO_CHECK of a service */
+	FIFO_DIRTY,   /* its record changed */
+	FIFO_N
+};
+
+struct link {
+	uint32_t next;
+	bool in;
+};
+
 struct service {
 	struct service_record rec;
 	struct service_policy policy; /* deps and ports are our copies; dep names belong to `names` */
@@ -44,12 +61,11 @@ struct service {
 	char *spawn_text;             /* what the shell said of the last failed spawn, or NULL */
 	uint32_t id;
 	uint32_t name;                /* index into core->names */
-	uint32_t queue_next, dirty_next;
+	struct link links[FIFO_N];
 	uint32_t watch_dep, watch_in; /* where the last scan found somebody to wait for: looked at first */
 	uint32_t via_other;
 	uint16_t todo;
 	uint8_t via_rule;
-	bool queued, dirty;
 	bool held; /* restored, core_resume() is still to come */
 };
 
@@ -78,7 +94,7 @@ struct core {
 	uint32_t *port_owner; /* by port: id + 1, or 0; made when the first service declares one */
 	uint32_t port_waiters; /* services with BLOCK_PORT in rec.blocked */
 	uint32_t held;        /* services that wait for core_resume(): nothing spreads until then */
-	struct fifo queue, dirty;
+	struct fifo fifos[FIFO_N];
 	bool shutting_down, shutdown_done;
 	usec_t shutdown_deadline;
 	uint64_t bugs, stale;
@@ -121,7 +137,7 @@ void core_queue_via(struct core *core, struct service *s, unsigned int todo, enu
 void core_mark_dirty(struct core *core, struct service *s);
 /** As core_continue(), after what `out` holds already. */
 void core_continue_into(struct core *core, usec_t now, struct effects *out);
-/** Take a service out of both queues, because it is removed. */
+/** Take a service out of all queues, because it is removed. */
 void core_unqueue(struct core *core, struct service *s);
 /** Queue what is to be done where a name appeared, vanished, or changed. */
 void core_queue_dependents(struct core *core, struct service *s);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Owns: the queue through which changes spread over the graph, and core_step(). Each service in the queue gets a turn, in
+ * Owns: the queues through which changes spread over the graph, and core_step(). Each service in a queue gets a turn, in
  * which what was noted for it (enum todo) is done; a turn may note things for neighbours but never visits them itself.
  */
 #include <errno.h>
@@ -23,42 +23,69 @@ struct effect *effects_add(struct effects *out, enum effect_kind kind, const str
 	return e;
 }
 
+static void fifo_push(struct core *core, enum fifo_name which, struct service *s)
+{
+	struct fifo *fifo = &core->fifos[which];
+
+	if (s->links[which].in)
+		return;
+	s->links[which] = (struct link){ .next = CORE_NONE, .in = true };
+	if (fifo->head == CORE_NONE)
+		fifo->head = s->id;
+	else
+		core_get(core, fifo->tail)->links[which].next = s->id;
+	fifo->tail = s->id;
+}
+
+static struct service *fifo_pop(struct core *core, enum fifo_name which)
+{
+	struct service *s = core_get(core, core->fifos[which].head);
+
+	if (!s)
+		return NULL;
+	core->fifos[which].head = s->links[which].next;
+	s->links[which].in = false;
+	return s;
+}
+
+static void fifo_remove(struct core *core, enum fifo_name which, struct service *s)
+{
+	struct fifo *fifo = &core->fifos[which];
+	struct service *prev = NULL;
+	struct service *at = core_get(core, fifo->head);
+
+	if (!s->links[which].in)
+		return;
+	for (; at != s; at = core_get(core, at->links[which].next))
+		prev = at;
+	if (prev)
+		prev->links[which].next = s->links[which].next;
+	else
+		fifo->head = s->links[which].next;
+	if (fifo->tail == s->id)
+		fifo->tail = prev ? prev->id : CORE_NONE;
+	s->links[which].in = false;
+}
+
 void core_mark_dirty(struct core *core, struct service *s)
 {
-	if (s->dirty)
-		return;
-	s->dirty = true;
-	s->dirty_next = CORE_NONE;
-	if (core->dirty.head == CORE_NONE)
-		core->dirty.head = s->id;
-	else
-		core_get(core, core->dirty.tail)->dirty_next = s->id;
-	core->dirty.tail = s->id;
+	fifo_push(core, FIFO_DIRTY, s);
 }
 
 uint32_t core_take_dirty(struct core *core)
 {
-	struct service *s = core_get(core, core->dirty.head);
+	struct service *s = fifo_pop(core, FIFO_DIRTY);
 
-	if (!s)
-		return CORE_NONE;
-	core->dirty.head = s->dirty_next;
-	s->dirty = false;
-	return s->id;
+	return s ? s->id : CORE_NONE;
 }
 
 void core_queue(struct core *core, struct service *s, unsigned int todo)
 {
 	s->todo = (uint16_t)(s->todo | todo);
-	if (s->queued)
-		return;
-	s->queued = true;
-	s->queue_next = CORE_NONE;
-	if (core->queue.head == CORE_NONE)
-		core->queue.head = s->id;
-	else
-		core_get(core, core->queue.tail)->queue_next = s->id;
-	core->queue.tail = s->id;
+	if (todo & ~TODO_LOOK)
+		fifo_push(core, FIFO_WISHES, s);
+	if (todo & TODO_CHECK)
+		fifo_push(core, s->policy.target ? FIFO_TARGETS : FIFO_CHECKS, s);
 }
 
 void core_queue_via(struct core *core, struct service *s, unsigned int todo, enum rule rule, uint32_t other)
@@ -75,44 +102,26 @@ void core_queue_via(struct core *core, struct service *s, unsigned int todo, enu
 
 void core_unqueue(struct core *core, struct service *s)
 {
-	uint32_t prev = CORE_NONE;
+	for (int i = 0; i < FIFO_N; i++)
+		fifo_remove(core, (enum fifo_name)i, s);
+}
 
-	for (uint32_t id = core->queue.head; s->queued && id != CORE_NONE; id = core_get(core, id)->queue_next) {
-		if (id != s->id) {
-			prev = id;
-			continue;
-		}
-		if (prev == CORE_NONE)
-			core->queue.head = s->queue_next;
-		else
-			core_get(core, prev)->queue_next = s->queue_next;
-		if (core->queue.tail == id)
-			core->queue.tail = prev;
-		s->queued = false;
-		break;
-	}
-	prev = CORE_NONE;
-	for (uint32_t id = core->dirty.head; s->dirty && id != CORE_NONE; id = core_get(core, id)->dirty_next) {
-		if (id != s->id) {
-			prev = id;
-			continue;
-		}
-		if (prev == CORE_NONE)
-			core->dirty.head = s->dirty_next;
-		else
-			core_get(core, prev)->dirty_next = s->dirty_next;
-		if (core->dirty.tail == id)
-			core->dirty.tail = prev;
-		s->dirty = false;
-		break;
-	}
+static bool work_left(const struct core *core)
+{
+	return core->fifos[FIFO_WISHES].head != CORE_NONE || core->fifos[FIFO_TARGETS].head != CORE_NONE ||
+	       core->fifos[FIFO_CHECKS].head != CORE_NONE;
+}
+
+static bool shutdown_to_tell(const struct core *core)
+{
+	return core->shutting_down && !core->shutdown_done && !core->active;
 }
 
 bool core_pending(const struct core *core)
 {
 	if (core->held)
 		return false;
-	return core->queue.head != CORE_NONE || (core->shutting_down && !core->shutdown_done && !core->active);
+	return work_left(core) || shutdown_to_tell(core);
 }
 
 /* Start what `s` requires, and on demand what it wants. */
@@ -212,7 +221,7 @@ static void notify(struct core *core, struct service *s)
 		if (!dep || dep == s)
 			continue;
 		if (s->policy.deps[i].kind == DEP_CONFLICTS ? dep->rec.state == SERVICE_BLOCKED
-							    : need_active(dep) && need_going_down(dep))
+							    : need_going_down(dep))
 			core_queue(core, dep, TODO_CHECK);
 	}
 }
@@ -241,11 +250,12 @@ static void send_via(struct core *core, struct service *s, enum event_kind kind,
 	(void)machine_step(core, s, &ev, now, out);
 }
 
-static void turn(struct core *core, struct service *s, usec_t now, struct effects *out)
+/* What others, or its own last event, want of it; then what neighbours have to learn. */
+static void spread_turn(struct core *core, struct service *s, usec_t now, struct effects *out)
 {
-	unsigned int todo = s->todo;
+	unsigned int todo = s->todo & ~TODO_LOOK;
 
-	s->todo = 0;
+	s->todo &= TODO_LOOK;
 	if (todo & TODO_STOP)
 		send_via(core, s, EV_STOP, todo, now, out);
 	if (todo & TODO_AGAIN)
@@ -257,9 +267,10 @@ static void turn(struct core *core, struct service *s, usec_t now, struct effect
 
 		(void)machine_step(core, s, &ev, now, out);
 	}
-	if (s->todo) {
+	todo &= ~(unsigned int)(TODO_STOP | TODO_AGAIN | TODO_START | TODO_TREE | TODO_KILL);
+	if (s->todo & ~TODO_LOOK) {
 		/* what the events above noted comes in a turn of its own, behind what is queued already */
-		core_queue(core, s, todo & ~(unsigned int)(TODO_STOP | TODO_AGAIN | TODO_START | TODO_TREE | TODO_KILL));
+		core_queue(core, s, todo);
 		return;
 	}
 	if (todo & TODO_PULL)
@@ -270,28 +281,33 @@ static void turn(struct core *core, struct service *s, usec_t now, struct effect
 		spread_crash(core, s);
 	if (todo & TODO_NOTIFY)
 		notify(core, s);
-	if (todo & TODO_CHECK && todo & TODO_CASCADE) {
-		/* dependents first learn that they go too, so that this one sees whom it has to wait for */
-		core_queue(core, s, todo & (TODO_CHECK | TODO_FULL));
-	} else if (todo & TODO_CHECK) {
-		const struct core_event ev = { .kind = EV_CHECK, .id = s->id, .ok = todo & TODO_FULL };
+}
 
-		(void)machine_step(core, s, &ev, now, out);
-	}
+/* It looks around and goes where its wish leads. */
+static void check_turn(struct core *core, struct service *s, usec_t now, struct effects *out)
+{
+	const struct core_event ev = { .kind = EV_CHECK, .id = s->id, .ok = s->todo & TODO_FULL };
+
+	s->todo &= (uint16_t)~TODO_LOOK;
+	(void)machine_step(core, s, &ev, now, out);
 }
 
 void core_continue_into(struct core *core, usec_t now, struct effects *out)
 {
 	if (core->held)
 		return;
-	while (core->queue.head != CORE_NONE && out->n + EFFECTS_PER_TURN <= EFFECTS_MAX) {
-		struct service *s = core_get(core, core->queue.head);
+	/* wishes have spread everywhere before anybody acts on what it sees: nobody starts beside one that is about to go */
+	while (work_left(core) && out->n + EFFECTS_PER_TURN <= EFFECTS_MAX) {
+		struct service *s = fifo_pop(core, FIFO_WISHES);
 
-		core->queue.head = s->queue_next;
-		s->queued = false;
-		turn(core, s, now, out);
+		if (s) {
+			spread_turn(core, s, now, out);
+			continue;
+		}
+		s = fifo_pop(core, FIFO_TARGETS);
+		check_turn(core, s ? s : fifo_pop(core, FIFO_CHECKS), now, out);
 	}
-	if (core->queue.head == CORE_NONE && core->shutting_down && !core->shutdown_done && !core->active) {
+	if (!work_left(core) && shutdown_to_tell(core)) {
 		core->shutdown_done = true;
 		(void)effects_add(out, EFFECT_SHUTDOWN_DONE, NULL);
 	}

@@ -266,16 +266,26 @@ static enum service_state begin_post_stop(struct step *st)
 	return SERVICE_STOPPING;
 }
 
-/* Taken back where nothing runs; if processes of an earlier run live on, they go first. */
-static enum service_state rest_down(struct step *st, enum service_state to)
+/* The main process is gone already, and others of the service live on: they go now. */
+static enum service_state stop_leftovers(struct step *st)
 {
-	if (!has(st, RECORD_LEFTOVERS | RECORD_SURVIVORS))
-		return to;
 	st->s->rec.phase = PHASE_STOP_ASKED;
 	set_flag(st, RECORD_POST_RAN, true);
+	set_flag(st, RECORD_CLEAN_UP, false);
 	effect(st, EFFECT_STOP_BEGIN);
 	arm_stop(st);
 	return SERVICE_STOPPING;
+}
+
+/* Taken back where no main process runs. */
+static void wish_down_at_rest(struct step *st)
+{
+	disarm(st);
+	set_flag(st, RECORD_AGAIN, false);
+	set_wish(st, WISH_DOWN);
+	if (has(st, RECORD_LEFTOVERS | RECORD_SURVIVORS))
+		set_flag(st, RECORD_CLEAN_UP, true);
+	core_queue(st->core, st->s, TODO_CASCADE | TODO_NOTIFY | TODO_CHECK);
 }
 
 /* --- inactive, exited, failed: at rest -------------------------------------------------------------- */
@@ -290,7 +300,7 @@ static enum service_state rest_start(struct step *st)
 	if (st->ev->rule == RULE_PULLED && s->rec.wish == WISH_UP && !need_failed_for_good(s))
 		return here(st);
 	disarm(st);
-	set_flag(st, RECORD_AGAIN, false);
+	set_flag(st, RECORD_AGAIN | RECORD_CLEAN_UP, false);
 	come_up(st);
 	return SERVICE_BLOCKED;
 }
@@ -300,14 +310,6 @@ static enum service_state rest_loaded(struct step *st)
 	return st->s->policy.status == STATUS_START ? rest_start(st) : here(st);
 }
 
-static enum service_state inactive_stop(struct step *st)
-{
-	if (st->s->rec.wish == WISH_DOWN)
-		return already(st);
-	set_wish(st, WISH_DOWN);
-	return here(st);
-}
-
 static enum service_state rest_stop(struct step *st)
 {
 	struct service_record *rec = &st->s->rec;
@@ -315,11 +317,8 @@ static enum service_state rest_stop(struct step *st)
 
 	if (rec->wish == WISH_DOWN && !has(st, RECORD_LEFTOVERS | RECORD_SURVIVORS))
 		return already(st);
-	disarm(st);
-	set_flag(st, RECORD_AGAIN, false);
-	set_wish(st, WISH_DOWN);
-	core_queue(st->core, st->s, TODO_CASCADE | TODO_NOTIFY);
-	return rest_down(st, pending ? SERVICE_INACTIVE : here(st));
+	wish_down_at_rest(st);
+	return pending && !has(st, RECORD_CLEAN_UP) ? SERVICE_INACTIVE : here(st);
 }
 
 static enum service_state restart_now(struct step *st)
@@ -355,6 +354,12 @@ static enum service_state rest_check(struct step *st)
 {
 	struct service_record *rec = &st->s->rec;
 
+	if (has(st, RECORD_CLEAN_UP)) {
+		if (need_dependents_gone(st->core, st->s))
+			return here(st);
+		because_of_wish(st);
+		return stop_leftovers(st);
+	}
 	if (has(st, RECORD_AGAIN) && rec->wish == WISH_UP) {
 		set_flag(st, RECORD_AGAIN, false);
 		because_of_wish(st);
@@ -378,6 +383,7 @@ static enum service_state rest_timer(struct step *st)
 
 static enum service_state rest_gone(struct step *st)
 {
+	set_flag(st, RECORD_CLEAN_UP, false);
 	set_flag(st, RECORD_LEFTOVERS, false);
 	set_flag(st, RECORD_SURVIVORS, false);
 	return here(st);
@@ -461,7 +467,7 @@ static void set_blocked(struct step *st, unsigned int blocked)
 	core_mark_dirty(st->core, st->s);
 }
 
-static enum service_state try_start(struct step *st, bool full)
+static enum service_state try_start(struct step *st, bool full, bool filters_clear)
 {
 	struct service *s = st->s;
 	uint32_t dep = 0;
@@ -476,7 +482,7 @@ static enum service_state try_start(struct step *st, bool full)
 		set_blocked(st, blocked);
 		return here(st);
 	}
-	if (s->policy.has_filters && !s->policy.target) {
+	if (s->policy.has_filters && !s->policy.target && !filters_clear) {
 		if (s->rec.phase == PHASE_FILTERS || s->rec.timer == TIMER_RESTART)
 			return here(st);
 		s->rec.phase = PHASE_FILTERS;
@@ -494,7 +500,7 @@ static enum service_state try_start(struct step *st, bool full)
 
 static enum service_state blocked_check(struct step *st)
 {
-	return try_start(st, st->ev->ok);
+	return try_start(st, st->ev->ok, false);
 }
 
 static enum service_state blocked_filters(struct step *st)
@@ -502,10 +508,9 @@ static enum service_state blocked_filters(struct step *st)
 	if (st->s->rec.phase != PHASE_FILTERS)
 		return too_late(st);
 	st->s->rec.phase = PHASE_NONE;
-	if (st->ev->ok) {
-		because_unblocked(st);
-		return start_run(st);
-	}
+	/* meanwhile another may have taken a port, or a dependency may have gone */
+	if (st->ev->ok)
+		return try_start(st, true, true);
 	set_blocked(st, 1U << BLOCK_PROCESS);
 	arm(st, TIMER_RESTART, time_add(st->now, FILTERS_PAUSE));
 	return here(st);
@@ -516,7 +521,7 @@ static enum service_state blocked_timer(struct step *st)
 	st->s->rec.timer = TIMER_NONE;
 	st->s->rec.deadline = 0;
 	core_mark_dirty(st->core, st->s);
-	return try_start(st, true);
+	return try_start(st, true, false);
 }
 
 static enum service_state blocked_start(struct step *st)
@@ -531,10 +536,8 @@ static enum service_state blocked_start(struct step *st)
 
 static enum service_state blocked_stop(struct step *st)
 {
-	disarm(st);
-	set_wish(st, WISH_DOWN);
-	core_queue(st->core, st->s, TODO_CASCADE);
-	return rest_down(st, SERVICE_INACTIVE);
+	wish_down_at_rest(st);
+	return SERVICE_INACTIVE;
 }
 
 /* --- starting and running --------------------------------------------------------------------------- */
@@ -551,6 +554,7 @@ static enum service_state active_start(struct step *st)
 	/* its stop waited for dependents to go: taken back */
 	st->s->rec.failure = FAILURE_NONE;
 	come_up(st);
+	core_queue(st->core, st->s, TODO_NOTIFY);
 	announce(st, here(st));
 	return here(st);
 }
@@ -561,7 +565,7 @@ static enum service_state active_stop(struct step *st)
 		return already(st);
 	set_flag(st, RECORD_AGAIN, false);
 	set_wish(st, WISH_DOWN);
-	core_queue(st->core, st->s, TODO_CASCADE | TODO_CHECK);
+	core_queue(st->core, st->s, TODO_CASCADE | TODO_NOTIFY | TODO_CHECK);
 	announce(st, here(st));
 	return here(st);
 }
@@ -577,7 +581,7 @@ static enum service_state active_restart(struct step *st)
 	st->s->rec.failure = FAILURE_NONE;
 	set_flag(st, RECORD_AGAIN, true);
 	come_up(st);
-	core_queue(st->core, st->s, TODO_CASCADE | TODO_CHECK);
+	core_queue(st->core, st->s, TODO_CASCADE | TODO_NOTIFY | TODO_CHECK);
 	announce(st, here(st));
 	return here(st);
 }
@@ -658,6 +662,11 @@ static enum service_state starting_pre_start_done(struct step *st)
 {
 	if (st->s->rec.phase != PHASE_PRE_START)
 		return too_late(st);
+	/* its stop waits for dependents to go, and it has no process yet that could serve them */
+	if (need_going_down(st->s)) {
+		because_of_wish(st);
+		return begin_stop(st, (enum failure)st->s->rec.failure);
+	}
 	st->s->rec.phase = PHASE_SPAWN;
 	core_mark_dirty(st->core, st->s);
 	effect(st, EFFECT_SPAWN);
@@ -747,7 +756,7 @@ static enum service_state running_health(struct step *st)
 	if (st->s->policy.on_health == HEALTH_STOP) {
 		rec->failure = FAILURE_HEALTH;
 		set_wish(st, WISH_DOWN);
-		core_queue(st->core, st->s, TODO_CASCADE | TODO_CHECK);
+		core_queue(st->core, st->s, TODO_CASCADE | TODO_NOTIFY | TODO_CHECK);
 		return here(st);
 	}
 	restart_note_end(&st->s->policy, rec, st->now);
@@ -841,7 +850,7 @@ static enum service_state stopping_post_stop_done(struct step *st)
 		return too_late(st);
 	/* it had ended by itself, and was asked to stop while post_stop ran: now what it left behind goes too */
 	if (rec->wish == WISH_DOWN && has(st, RECORD_LEFTOVERS))
-		return rest_down(st, SERVICE_STOPPING);
+		return stop_leftovers(st);
 	return finish(st, (enum failure)rec->failure);
 }
 
@@ -881,17 +890,17 @@ steps_table machine_steps = {
 		[EV_FILTERS] = LATE(INACTIVE),
 		[EV_LOADED] = { rest_loaded, TO(INACTIVE) | TO(BLOCKED) },
 		[EV_START] = { rest_start, TO(INACTIVE) | TO(BLOCKED) },
-		[EV_STOP] = { inactive_stop, TO(INACTIVE) },
+		[EV_STOP] = { rest_stop, TO(INACTIVE) },
 		[EV_RESTART] = { rest_start, TO(INACTIVE) | TO(BLOCKED) },
-		[EV_CHECK] = STAY(INACTIVE),
+		[EV_CHECK] = { rest_check, TO(INACTIVE) | TO(STOPPING) },
 	},
 	[SERVICE_BLOCKED] = {
 		REST_CELLS(BLOCKED),
 		[EV_LOADED] = STAY(BLOCKED),
 		[EV_START] = { blocked_start, TO(BLOCKED) },
-		[EV_STOP] = { blocked_stop, TO(INACTIVE) | TO(STOPPING) },
+		[EV_STOP] = { blocked_stop, TO(INACTIVE) },
 		[EV_RESTART] = { blocked_start, TO(BLOCKED) },
-		[EV_FILTERS] = { blocked_filters, TO(BLOCKED) | TO(STARTING) },
+		[EV_FILTERS] = { blocked_filters, TO(BLOCKED) | TO(STARTING) | TO(FAILED) },
 		[EV_TIMER] = { blocked_timer, TO(BLOCKED) | TO(STARTING) | TO(FAILED) },
 		[EV_CHECK] = { blocked_check, TO(BLOCKED) | TO(STARTING) | TO(RUNNING) | TO(FAILED) },
 	},
@@ -902,7 +911,7 @@ steps_table machine_steps = {
 		[EV_RESTART] = { active_restart, TO(STARTING) },
 		[EV_KILL_ASKED] = { kill_asked, TO(STARTING) },
 		[EV_FILTERS] = LATE(STARTING),
-		[EV_PRE_START_DONE] = { starting_pre_start_done, TO(STARTING) },
+		[EV_PRE_START_DONE] = { starting_pre_start_done, TO(STARTING) | TO(STOPPING) },
 		[EV_PRE_START_FAILED] = { starting_pre_start_failed, TO(STARTING) | TO(EXITED) | TO(FAILED) },
 		[EV_SPAWNED] = { starting_spawned, TO(STARTING) | TO(RUNNING) },
 		[EV_SPAWN_FAILED] = { starting_spawn_failed, TO(STARTING) | TO(FAILED) },
@@ -950,20 +959,20 @@ steps_table machine_steps = {
 		[EV_FILTERS] = LATE(EXITED),
 		[EV_LOADED] = { rest_loaded, TO(EXITED) | TO(BLOCKED) },
 		[EV_START] = { rest_start, TO(EXITED) | TO(BLOCKED) },
-		[EV_STOP] = { rest_stop, TO(EXITED) | TO(INACTIVE) | TO(STOPPING) },
+		[EV_STOP] = { rest_stop, TO(EXITED) | TO(INACTIVE) },
 		[EV_RESTART] = { rest_start, TO(EXITED) | TO(BLOCKED) },
 		[EV_TIMER] = { rest_timer, TO(EXITED) | TO(BLOCKED) },
-		[EV_CHECK] = { rest_check, TO(EXITED) | TO(BLOCKED) },
+		[EV_CHECK] = { rest_check, TO(EXITED) | TO(BLOCKED) | TO(STOPPING) },
 	},
 	[SERVICE_FAILED] = {
 		REST_CELLS(FAILED),
 		[EV_FILTERS] = LATE(FAILED),
 		[EV_LOADED] = { rest_loaded, TO(FAILED) | TO(BLOCKED) },
 		[EV_START] = { rest_start, TO(FAILED) | TO(BLOCKED) },
-		[EV_STOP] = { rest_stop, TO(FAILED) | TO(INACTIVE) | TO(STOPPING) },
+		[EV_STOP] = { rest_stop, TO(FAILED) | TO(INACTIVE) },
 		[EV_RESTART] = { rest_start, TO(FAILED) | TO(BLOCKED) },
 		[EV_TIMER] = { rest_timer, TO(FAILED) | TO(BLOCKED) },
-		[EV_CHECK] = { rest_check, TO(FAILED) | TO(BLOCKED) },
+		[EV_CHECK] = { rest_check, TO(FAILED) | TO(BLOCKED) | TO(STOPPING) },
 	},
 };
 
@@ -1031,10 +1040,10 @@ static void enter(struct step *st, enum service_state to)
 	s->rec.cause = st->cause;
 	if (to != SERVICE_BLOCKED && to != SERVICE_STARTING && to != SERVICE_STOPPING)
 		s->rec.phase = PHASE_NONE;
-	if (to == SERVICE_BLOCKED) {
+	if (to != SERVICE_FAILED && to != SERVICE_STOPPING)
 		s->rec.failure = FAILURE_NONE;
+	if (to == SERVICE_BLOCKED)
 		core_queue(st->core, s, TODO_CHECK | TODO_FULL);
-	}
 	if (from == SERVICE_BLOCKED)
 		need_set_blocked(st->core, s, 0);
 	if (was_active && !need_active(s)) {

@@ -8,12 +8,18 @@ bool need_active(const struct service *s)
 	return s->rec.state == SERVICE_STARTING || s->rec.state == SERVICE_RUNNING || s->rec.state == SERVICE_STOPPING;
 }
 
+bool need_going_down(const struct service *s)
+{
+	return s->rec.wish == WISH_DOWN || s->rec.flags & RECORD_AGAIN;
+}
+
 bool need_satisfied(const struct service *s)
 {
 	const struct service_record *rec = &s->rec;
 
+	/* nobody starts on the strength of one that is about to go */
 	if (rec->state == SERVICE_RUNNING)
-		return !s->policy.oneshot;
+		return !s->policy.oneshot && !need_going_down(s);
 	/* ended well by itself; one that was asked to stop is no service to others, whatever its exit code */
 	return rec->state == SERVICE_EXITED && rec->wish == WISH_UP && rec->timer != TIMER_RESTART &&
 	       !(rec->flags & RECORD_AGAIN) && rec->flags & RECORD_HAS_EXITED &&
@@ -23,11 +29,6 @@ bool need_satisfied(const struct service *s)
 bool need_failed_for_good(const struct service *s)
 {
 	return s->rec.state == SERVICE_FAILED && s->rec.timer != TIMER_RESTART && !(s->rec.flags & RECORD_AGAIN);
-}
-
-bool need_going_down(const struct service *s)
-{
-	return s->rec.wish == WISH_DOWN || s->rec.flags & RECORD_AGAIN;
 }
 
 /* Does dependency `i` keep `s` from starting now? */

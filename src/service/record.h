@@ -32,6 +32,7 @@ enum record_flag {
 	RECORD_PORTS = 1 << 8,      /* holds its ports */
 	RECORD_BY_HAND = 1 << 9,    /* the wish is a person's, not the configuration's */
 	RECORD_POST_RAN = 1 << 10,  /* post_stop was begun for this run */
+	RECORD_CLEAN_UP = 1 << 11,  /* at rest, asked to stop: what is left of it goes once its dependents are gone */
 };
 
 struct service_record {

@@ -92,8 +92,12 @@ static void resume_stopping(struct core *core, struct service *s, const struct c
 		(void)effects_add(out, EFFECT_RUN_POST_STOP, s);
 }
 
-static void resume_rest(struct core *core, struct service *s, struct effects *out)
+static void resume_rest(struct core *core, struct service *s, const struct core_facts *facts, usec_t now,
+			struct effects *out)
 {
+	/* a spawn that hung was given up, and got there while nobody watched */
+	if (facts->kind == FACT_PROCESS && !(s->rec.flags & RECORD_HAS_EXITED))
+		send(core, s, EV_SPAWNED, facts->pid, now, out);
 	rearm(s, out);
 	if (s->rec.flags & RECORD_LEFTOVERS)
 		(void)effects_add(out, EFFECT_CLEANUP_CHECK, s);
@@ -114,8 +118,8 @@ int core_resume(struct core *core, uint32_t id, const struct core_facts *facts, 
 	switch ((enum service_state)s->rec.state) {
 	case SERVICE_BLOCKED:
 		s->rec.phase = PHASE_NONE;
-		rearm(s, out);
-		core_queue(core, s, TODO_PULL | TODO_CHECK | TODO_FULL);
+		resume_rest(core, s, facts, now, out);
+		core_queue(core, s, TODO_PULL);
 		break;
 	case SERVICE_STARTING:
 		resume_starting(core, s, facts, now, out);
@@ -130,7 +134,7 @@ int core_resume(struct core *core, uint32_t id, const struct core_facts *facts, 
 	case SERVICE_INACTIVE:
 	case SERVICE_EXITED:
 	case SERVICE_FAILED:
-		resume_rest(core, s, out);
+		resume_rest(core, s, facts, now, out);
 		break;
 	case SERVICE_STATE_N:
 		break;

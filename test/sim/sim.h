@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The simulator: the core in a fake world with virtual time. Everything that happens follows from one number, the seed.
+ *
+ * sim_world.c is the world and the shell: processes that crash, hang, ignore SIGTERM, can't be killed, leave children
+ * behind, take long to be spawned; probes; requests of people; configuration changes; death of the server between any two
+ * saves or effects. sim_check.c holds what must be true after every step. docs/internals/core.md explains the list.
+ */
+#ifndef SIM_SIM_H
+#define SIM_SIM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "service/core.h"
+
+#define SIM_SERVICES 12
+#define SIM_DEPS 6
+#define SIM_PROCS 8
+#define SIM_QUEUE 512
+
+enum proc_state { PROC_NONE, PROC_INFLIGHT, PROC_ALIVE, PROC_ZOMBIE };
+
+/** A main process: from the spawn effect until its exit was told and acknowledged. */
+struct proc {
+	enum proc_state state;
+	uint64_t run;
+	int32_t pid;
+	bool deaf;       /* ignores SIGTERM */
+	bool unkillable; /* for some time */
+	bool excused;    /* its spawn hung or it can't be killed: another may be started beside it */
+	int code, signal;
+};
+
+struct fake {
+	bool exists;
+	char name[8];
+	struct service_policy policy;
+	struct policy_dep deps[SIM_DEPS];
+	char dep_names[SIM_DEPS][8];
+	uint16_t ports[2];
+	struct proc procs[SIM_PROCS];
+	unsigned int children; /* others of the service that live */
+	bool children_deaf;
+	bool helper;           /* pre_start or post_stop runs */
+	uint64_t helper_run;
+	bool watch;            /* the shell has to tell EV_GONE */
+	uint64_t watch_run;
+	enum timer_kind timer; /* as the shell has armed it */
+	usec_t deadline;
+	struct service_record saved;
+	/* for the checks */
+	usec_t not_before;     /* the restart policy forbids a spawn until then; 0: nothing forbids it */
+	enum service_wish asked; /* by the last request or rule that named this very service */
+	uint32_t spawns;
+};
+
+enum happening_kind {
+	HAPPEN_SPAWNED, HAPPEN_EXIT, HAPPEN_TOLD, HAPPEN_CHILDREN, HAPPEN_READY, HAPPEN_SICK, HAPPEN_PRE_START,
+	HAPPEN_POST_STOP, HAPPEN_FILTERS, HAPPEN_GONE, HAPPEN_SURVIVORS,
+};
+
+struct happening {
+	usec_t at;
+	enum happening_kind kind;
+	uint32_t id;
+	uint64_t run;
+	bool shell; /* is lost when the server dies */
+};
+
+struct sim {
+	uint64_t seed, random;
+	struct core *core;
+	usec_t now;
+	struct fake fakes[SIM_SERVICES];
+	uint32_t n;
+	struct happening queue[SIM_QUEUE];
+	uint32_t queue_n;
+	bool calm;          /* no more faults, requests, crashes */
+	bool isolated;      /* no dependencies: the wish is exactly what was asked last */
+	bool shutting_down, shutdown_told;
+	usec_t shutdown_deadline;
+	bool shutdown_armed;
+	bool resuming;      /* effects of core_resume(): spawns are repeats */
+	uint32_t crash_in;  /* the server dies before the n-th save or effect from now; 0: it does not */
+	bool trace;
+	uint64_t steps, crashes, spawns, requests;
+	int32_t next_pid;
+	bool violated;
+	char violation[256];
+};
+
+/** Make the world of a seed. Returns 0 or -ENOMEM. */
+int sim_begin(struct sim *sim, uint64_t seed, bool with_trace);
+void sim_end(struct sim *sim);
+/** Let one thing happen. Returns false if nothing is left to happen. */
+bool sim_step(struct sim *sim);
+/** From now on everything goes well, so that the world can come to rest. */
+void sim_calm(struct sim *sim);
+void sim_shutdown(struct sim *sim);
+unsigned int sim_draw(struct sim *sim, unsigned int below);
+
+/** Note a violation (the first one counts). */
+void sim_violation(struct sim *sim, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/** After each step whose effects are all done. */
+void sim_check(struct sim *sim);
+/** When nothing is left to happen in a calm world. */
+void sim_check_rest(struct sim *sim);
+/** Before an effect is carried out. */
+void sim_check_effect(struct sim *sim, const struct effect *e);
+
+#endif
