@@ -42,10 +42,10 @@ enum todo {
 
 /** Each is served when those before it are empty. */
 enum fifo_name {
-	FIFO_WISHES,  /* todo other than TODO_LOOK */
-	FIFO_TARGETS, /* TODO_CHECK of a target: its state is nothing but what its members make of it */
-	FIFO_CHECKS,  /* TODO_CHECK of a service */
-	FIFO_DIRTY,   /* its record changed */
+	FIFO_WISHES, /* todo other than TODO_LOOK */
+	FIFO_STATES, /* TODO_CHECK where the state may follow from those of others: targets, failed for a dependency, … */
+	FIFO_STARTS, /* TODO_CHECK of a blocked service, which may start */
+	FIFO_DIRTY,  /* its record changed */
 	FIFO_N
 };
 

@@ -79,13 +79,18 @@ uint32_t core_take_dirty(struct core *core)
 	return s ? s->id : CORE_NONE;
 }
 
+static bool may_start(const struct service *s)
+{
+	return s->rec.state == SERVICE_BLOCKED && !s->policy.target;
+}
+
 void core_queue(struct core *core, struct service *s, unsigned int todo)
 {
 	s->todo = (uint16_t)(s->todo | todo);
 	if (todo & ~TODO_LOOK)
 		fifo_push(core, FIFO_WISHES, s);
 	if (todo & TODO_CHECK)
-		fifo_push(core, s->policy.target ? FIFO_TARGETS : FIFO_CHECKS, s);
+		fifo_push(core, may_start(s) ? FIFO_STARTS : FIFO_STATES, s);
 }
 
 void core_queue_via(struct core *core, struct service *s, unsigned int todo, enum rule rule, uint32_t other)
@@ -108,8 +113,8 @@ void core_unqueue(struct core *core, struct service *s)
 
 static bool work_left(const struct core *core)
 {
-	return core->fifos[FIFO_WISHES].head != CORE_NONE || core->fifos[FIFO_TARGETS].head != CORE_NONE ||
-	       core->fifos[FIFO_CHECKS].head != CORE_NONE;
+	return core->fifos[FIFO_WISHES].head != CORE_NONE || core->fifos[FIFO_STATES].head != CORE_NONE ||
+	       core->fifos[FIFO_STARTS].head != CORE_NONE;
 }
 
 static bool shutdown_to_tell(const struct core *core)
@@ -288,6 +293,9 @@ static void check_turn(struct core *core, struct service *s, usec_t now, struct 
 {
 	const struct core_event ev = { .kind = EV_CHECK, .id = s->id, .ok = s->todo & TODO_FULL };
 
+	/* done already if its state changed while it waited, and with it the queue that it waits in */
+	if (!(s->todo & TODO_CHECK))
+		return;
 	s->todo &= (uint16_t)~TODO_LOOK;
 	(void)machine_step(core, s, &ev, now, out);
 }
@@ -304,8 +312,11 @@ void core_continue_into(struct core *core, usec_t now, struct effects *out)
 			spread_turn(core, s, now, out);
 			continue;
 		}
-		s = fifo_pop(core, FIFO_TARGETS);
-		check_turn(core, s ? s : fifo_pop(core, FIFO_CHECKS), now, out);
+		s = fifo_pop(core, FIFO_STATES);
+		if (s && may_start(s))
+			fifo_push(core, FIFO_STARTS, s);
+		else
+			check_turn(core, s ? s : fifo_pop(core, FIFO_STARTS), now, out);
 	}
 	if (!work_left(core) && shutdown_to_tell(core)) {
 		core->shutdown_done = true;

@@ -718,6 +718,21 @@ static void make_policy(struct sim *sim, uint32_t id)
 	}
 }
 
+static void trace_policy(struct sim *sim, const struct fake *f)
+{
+	static const char *const crash[CRASH_N] = { "keep", "stop", "restart" };
+	const struct service_policy *p = &f->policy;
+	char deps[SIM_DEPS * 24] = "";
+
+	for (size_t i = 0; i < p->deps_n; i++)
+		(void)snprintf(deps + strlen(deps), sizeof(deps) - strlen(deps), " %s %s",
+			       dep_kind_name(p->deps[i].kind), p->deps[i].name);
+	trace(sim, "%s:%s%s%s%s%s%s%s%s status %u restart %u on crash %s port %u", f->name, deps, p->target ? " target" : "",
+	      p->oneshot ? " oneshot" : "", p->has_readiness ? " readiness" : "", p->has_pre_start ? " pre_start" : "",
+	      p->has_post_stop ? " post_stop" : "", p->has_filters ? " filters" : "", p->critical ? " critical" : "",
+	      p->status, p->restart, crash[p->on_dependency_crash], p->ports_n ? f->ports[0] : 0);
+}
+
 int sim_begin(struct sim *sim, uint64_t seed, bool with_trace)
 {
 	bool died;
@@ -735,6 +750,7 @@ int sim_begin(struct sim *sim, uint64_t seed, bool with_trace)
 		(void)snprintf(sim->fakes[id].name, sizeof(sim->fakes[id].name), "s%u", id);
 		sim->fakes[id].exists = true;
 		make_policy(sim, id);
+		trace_policy(sim, &sim->fakes[id]);
 	}
 	if (!new_core(sim))
 		return -ENOMEM;
