@@ -82,8 +82,8 @@ const struct doc_node *doc_get(const struct doc_node *table, const char *key, si
 /** "a table", "an integer" … */
 const char *doc_type_name(enum doc_type type);
 
-/** Why TOML text cannot be handed to the parser, and where; NULL: it can. Part of toml_parse(). */
-const char *toml_scan(const char *text, size_t len, struct doc_place *out_place);
+/** True if no key of TOML text has more than DOC_DOTS_MAX dots; else where the first such is. Part of toml_parse(). */
+bool toml_dots_bounded(const char *text, size_t len, struct doc_place *out_place);
 
 /* For those who build documents: */
 

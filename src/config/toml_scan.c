@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Owns: a look at TOML text before the parser gets it, for what toml++ 3.3.0 does not stand. It
- * bounds the nesting of values, but a dotted key makes a table a dot, and the recursion that frees
- * half a million of them ends the stack. Characters outside ASCII, which TOML 1.0 has in strings and
- * comments only, lead it into code that it declares unreachable. Up to the first mistake of the
- * text this scan and the parser agree on what is a string.
+ * Owns: a look at TOML text before the parser gets it. toml++ bounds the nesting of values, but a
+ * dotted key makes a table a dot, and the recursion that frees half a million of them ends the
+ * stack. Up to the first mistake of the text this scan and the parser agree on what is a string.
  */
 #include <string.h>
 
@@ -67,31 +65,13 @@ static struct doc_place place_at(const struct scan *s)
 	return place;
 }
 
-/* Why the character at `s` cannot stand there, or NULL; counts the dots of a key. */
-static const char *judge(const struct scan *s, unsigned int *dots)
+bool toml_dots_bounded(const char *text, size_t len, struct doc_place *out_place)
 {
-	char c = s->text[s->at];
-
-	if ((unsigned char)c >= 0x80)
-		return "only strings and comments may hold characters outside ASCII";
-	if (c == '.')
-		++*dots;
-	else if (strchr("=[]{},\n", c))
-		*dots = 0;
-	return *dots > DOC_DOTS_MAX ? "nested too deep" : NULL;
-}
-
-const char *toml_scan(const char *text, size_t len, struct doc_place *out_place)
-{
-	static const char mark[] = "\xef\xbb\xbf"; /* byte order mark: allowed at the start */
 	struct scan s = { text, len, 0 };
 	unsigned int dots = 0;
 
-	if (looking_at(&s, mark))
-		s.at += strlen(mark);
 	while (s.at < s.len) {
 		char c = s.text[s.at];
-		const char *wrong;
 
 		if (c == '"' || c == '\'') {
 			skip_string(&s);
@@ -101,12 +81,15 @@ const char *toml_scan(const char *text, size_t len, struct doc_place *out_place)
 			skip_comment(&s);
 			continue;
 		}
-		wrong = judge(&s, &dots);
-		if (wrong) {
+		if (c == '.')
+			dots++;
+		else if (strchr("=[]{},\n", c))
+			dots = 0;
+		if (dots > DOC_DOTS_MAX) {
 			*out_place = place_at(&s);
-			return wrong;
+			return false;
 		}
 		s.at++;
 	}
-	return NULL;
+	return true;
 }
