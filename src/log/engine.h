@@ -15,6 +15,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "log/log.h"
+#include "log/store.h"
 
 struct loop_io;
 
@@ -57,6 +58,7 @@ struct log_service {
 	/* main */
 	struct list follows;
 	struct list followed; /* in engine->followed while there are any */
+	struct log_msg adopt_msg;
 	struct log_msg remove_msg;
 	uint32_t refs; /* follows and queries beside the engine itself */
 	bool removed;
@@ -66,7 +68,12 @@ struct log_service {
 	int ring_fd;
 	struct list sources;
 	struct list drains;
+	usec_t held_since;  /* the store is waited for; 0: not */
+	uint64_t held_seq;  /* where the store was then, ... */
+	uint64_t seen_seq;  /* ... and when last looked at */
+	usec_t drop_until;  /* until then it is not waited for: it is too slow */
 	/* all */
+	_Atomic(struct store_log *) store; /* made by the reader at the first line; NULL: none */
 	_Atomic(struct ring *) ring; /* NULL until the first byte */
 	_Atomic uint32_t followers;
 	_Atomic bool wake; /* new lines since the followers looked */
@@ -86,6 +93,7 @@ struct log_engine {
 	int reader_fd; /* eventfd: something for the reader */
 	int epoll_fd;
 	pthread_t reader;
+	struct store *store; /* NULL: none */
 	/* lock */
 	pthread_mutex_t lock;
 	struct list to_reader;
@@ -96,6 +104,7 @@ struct log_engine {
 	bool stop;
 	/* all */
 	_Atomic bool main_wake; /* main_fd was written and not yet read */
+	_Atomic bool reader_waits; /* for the store */
 };
 
 /** Queue a message; any thread. Wakes the receiver. */
@@ -106,9 +115,13 @@ void engine_wake_main(struct log_engine *e);
 /** Take all messages of a queue out and run them. */
 void engine_run_queue(struct log_engine *e, struct list *queue);
 
+/** The store's part of a service's options, defaults filled in. */
+struct store_opts engine_store_opts(const struct log_service_opts *opts);
+
 /** The reader's thread; `data` is the engine. */
 void *reader_main(void *data);
 /* Messages to the reader. */
+void reader_adopt(struct log_msg *msg);
 void reader_attach(struct log_msg *msg);
 void reader_drain(struct log_msg *msg);
 void reader_remove(struct log_msg *msg);

@@ -16,6 +16,10 @@
 #include "log/engine.h"
 #include "loop/loop.h"
 
+#define SIZE_DEFAULT (10U << 20)
+#define SIZE_MIN (4U << 10)
+#define FILES_DEFAULT 5
+
 static void poke(int fd)
 {
 	uint64_t one = 1;
@@ -63,6 +67,26 @@ void engine_run_queue(struct log_engine *e, struct list *queue)
 			return;
 		msg->run(msg);
 	}
+}
+
+struct store_opts engine_store_opts(const struct log_service_opts *opts)
+{
+	return (struct store_opts){
+		.compress = opts->compress,
+		.max_size = opts->max_size ? MAX(opts->max_size, (uint64_t)SIZE_MIN) : SIZE_DEFAULT,
+		.rotate_age = opts->rotate_age,
+		.max_files = opts->max_files ? opts->max_files : FILES_DEFAULT,
+		.max_age = opts->max_age,
+	};
+}
+
+/* In the store's thread: the reader may be waiting for it. */
+static void store_progress(void *data)
+{
+	struct log_engine *e = data;
+
+	if (atomic_exchange(&e->reader_waits, false))
+		poke(e->reader_fd);
 }
 
 static void main_wakes(struct loop_io *io, uint32_t events, void *data)
@@ -138,10 +162,17 @@ int log_engine_new(struct loop *loop, const struct log_options *opts, struct log
 	list_init(&e->stalled);
 	(void)pthread_mutex_init(&e->lock, NULL);
 	code = open_descriptors(e);
-	if (code == 0)
-		code = start_reader(e);
 	if (code < 0)
 		return error_set(err, -code, "log engine: %s", strerror(-code));
+	if (opts->dir)
+		code = store_new(opts->dir, opts->max_total, store_progress, e, &e->store, err);
+	if (code < 0)
+		return code;
+	code = start_reader(e);
+	if (code < 0) {
+		(void)store_free(e->store, 0);
+		return error_set(err, -code, "log engine: %s", strerror(-code));
+	}
 	*out = STEAL(&e);
 	return 0;
 }
@@ -160,7 +191,6 @@ void log_engine_free(struct log_engine *e, usec_t patience)
 {
 	struct stop_msg stop = { .msg.run = reader_stop, .engine = e };
 
-	(void)patience;
 	if (!e)
 		return;
 	while (e->services.n) {
@@ -171,6 +201,9 @@ void log_engine_free(struct log_engine *e, usec_t patience)
 	}
 	engine_to_reader(e, &stop.msg);
 	(void)pthread_join(e->reader, NULL);
+	/* A store that hangs in the disk still refers to the engine and its services: they are left to it. */
+	if (!store_free(e->store, patience))
+		return;
 	engine_run_queue(e, &e->to_main);
 	engine_release(e);
 }
@@ -224,6 +257,10 @@ int log_service_add(struct log_engine *e, const char *name, const struct log_ser
 		free(svc);
 		return code;
 	}
+	if (atomic_load(&svc->ring)) {
+		svc->adopt_msg.run = reader_adopt;
+		engine_to_reader(e, &svc->adopt_msg);
+	}
 	*out = svc;
 	return 0;
 }
@@ -265,9 +302,14 @@ static void reader_set(struct log_msg *msg)
 	struct set_msg *m = CONTAINER_OF(msg, struct set_msg, msg);
 	struct ring *r = atomic_load(&m->svc->ring);
 
+	struct store_log *l = atomic_load(&m->svc->store);
+	struct store_opts opts = engine_store_opts(&m->opts);
+
 	m->svc->opts = m->opts;
 	if (r)
 		ring_set(r, &m->opts.ring);
+	if (l)
+		store_log_set(l, &opts);
 	free(m);
 }
 
@@ -355,7 +397,20 @@ void log_service_stats(struct log_service *svc, struct log_stats *out)
 {
 	struct ring *r = atomic_load_explicit(&svc->ring, memory_order_acquire);
 
+	struct store_log *l = atomic_load_explicit(&svc->store, memory_order_acquire);
+	struct ring_store at;
+
 	*out = (struct log_stats){ 0 };
-	if (r)
-		ring_counts(r, &out->ring);
+	if (!r)
+		return;
+	ring_counts(r, &out->ring);
+	ring_store_get(r, &at);
+	out->stored_lines = at.lines;
+	out->stored_bytes = at.bytes;
+	out->store_dropped = at.dropped;
+	if (!l)
+		return;
+	out->store_behind = out->ring.lines - MIN(at.seq, out->ring.lines);
+	out->store_error = store_log_error(l);
+	out->repaired_bytes = store_log_repaired(l);
 }

@@ -27,8 +27,12 @@
 #define NAP_MIN_USEC 60U
 #define PIPE_DEFAULT (64U << 10)
 #define PIPE_HOT (256U << 10)
-/* A ring that can't be mapped, for want of memory, is tried again after so long. */
+/* What is in the way is looked at again after so long, if nothing tells before. */
 #define RETRY_MSEC 100
+/* A store that has not moved for so long is too slow to be waited for, ... */
+#define PATIENCE_USEC (100 * USEC_PER_MSEC)
+/* ... for so long. */
+#define IMPATIENT_USEC (10 * USEC_PER_SEC)
 
 /* What one turn has found out. */
 struct turn {
@@ -70,6 +74,59 @@ static struct ring *service_ring(struct log_service *svc)
 	return r;
 }
 
+/* The store's part of a service: made when it has lines, so that a silent one has none. */
+static struct store_log *service_store(struct log_service *svc, struct ring *r)
+{
+	struct store_log *l = atomic_load_explicit(&svc->store, memory_order_relaxed);
+	struct store_opts opts;
+
+	if (!svc->opts.store || !svc->engine->store)
+		return NULL;
+	if (l)
+		return l;
+	opts = engine_store_opts(&svc->opts);
+	if (store_log_new(svc->engine->store, svc->name, &opts, r, &l) == 0)
+		atomic_store_explicit(&svc->store, l, memory_order_release);
+	return l;
+}
+
+/*
+ * The line that must not be overwritten yet. A service that blocks waits for the store as long as it takes, but for its
+ * last words; one that drops waits while the store keeps moving, which is when the processor is the limit and not the disk.
+ */
+static uint64_t held_line(struct log_service *svc, struct store_log *l, bool last_words, usec_t now)
+{
+	uint64_t seq;
+
+	if (!l)
+		return UINT64_MAX;
+	seq = store_log_seq(l);
+	svc->seen_seq = seq;
+	if (svc->opts.on_full == LOG_FULL_BLOCK && !last_words)
+		return seq;
+	if (store_log_error(l) || now < svc->drop_until)
+		return UINT64_MAX;
+	if (!svc->held_since || seq != svc->held_seq)
+		return seq;
+	if (now - svc->held_since < PATIENCE_USEC)
+		return seq;
+	svc->held_since = 0;
+	svc->drop_until = now + IMPATIENT_USEC;
+	return UINT64_MAX;
+}
+
+/* The store is in the way: it hurries, and wakes us when it has moved. */
+static void hold(struct log_service *svc, struct store_log *l, usec_t now)
+{
+	if (!l)
+		return;
+	if (!svc->held_since || svc->seen_seq != svc->held_seq) {
+		svc->held_since = now;
+		svc->held_seq = svc->seen_seq;
+	}
+	store_log_poke(l, ring_capacity(atomic_load(&svc->ring)));
+}
+
 static void new_lines(struct log_service *svc, struct turn *t)
 {
 	/* The head that was stored is seen by a follower that we do not see yet. */
@@ -78,18 +135,32 @@ static void new_lines(struct log_service *svc, struct turn *t)
 		t->wake_main = true;
 }
 
+/* Make the unterminated last line a line. -EAGAIN: stalled. */
+static int flush(struct log_source *src, struct ring *r, struct turn *t)
+{
+	struct ring_source id = { src->run, src->stream };
+	struct store_log *store = service_store(src->svc, r);
+
+	ring_hold(r, held_line(src->svc, store, src->draining, t->now));
+	if (ring_flush(r, &id, t->ts) < 0) {
+		hold(src->svc, store, t->now);
+		stall(src);
+		return -EAGAIN;
+	}
+	new_lines(src->svc, t);
+	if (store)
+		store_log_poke(store, 0);
+	return 0;
+}
+
 /* The pipe has ended: its last line becomes a line, the rest is main's. Stalled if that line has no place. */
 static void end_source(struct log_source *src, struct turn *t)
 {
 	struct log_service *svc = src->svc;
-	struct ring *r = service_ring(svc);
-	struct ring_source id = { src->run, src->stream };
+	struct ring *r = atomic_load_explicit(&svc->ring, memory_order_relaxed);
 
-	if (r && ring_flush(r, &id, t->ts) == -EAGAIN) {
-		stall(src);
+	if (r && flush(src, r, t) < 0)
 		return;
-	}
-	new_lines(svc, t);
 	unwatch(src);
 	list_remove(&src->stalled);
 	list_remove(&src->node);
@@ -145,6 +216,7 @@ static int64_t pull(struct log_source *src, uint32_t want, struct turn *t)
 	struct ring_source id = { src->run, src->stream };
 	struct ring *r = service_ring(src->svc);
 	uint16_t flags = sibling_ready(src) ? LINE_UNCERTAIN : 0;
+	struct store_log *store;
 	size_t total = 0;
 	ssize_t got = 0;
 
@@ -152,6 +224,8 @@ static int64_t pull(struct log_source *src, uint32_t want, struct turn *t)
 		stall(src);
 		return -EAGAIN;
 	}
+	store = service_store(src->svc, r);
+	ring_hold(r, held_line(src->svc, store, src->draining, t->now));
 	while (want) {
 		got = ring_pull(r, src->fd, &id, want, t->ts, flags);
 		if (got <= 0)
@@ -164,8 +238,11 @@ static int64_t pull(struct log_source *src, uint32_t want, struct turn *t)
 	if (total) {
 		note_pace(src, total, t);
 		new_lines(src->svc, t);
+		if (store)
+			store_log_poke(store, total);
 	}
 	if (got == -EAGAIN) {
+		hold(src->svc, store, t->now);
 		stall(src);
 		return -EAGAIN;
 	}
@@ -196,7 +273,6 @@ static void finish_drains(struct log_service *svc)
 /* Go on draining a pipe of a run whose leader is gone; ends the pipe if nobody holds it. */
 static void drain_source(struct log_source *src, struct turn *t)
 {
-	struct ring_source id = { src->run, src->stream };
 	struct ring *r;
 	int n = 0;
 
@@ -215,12 +291,9 @@ static void drain_source(struct log_source *src, struct turn *t)
 		return;
 	}
 	r = atomic_load_explicit(&src->svc->ring, memory_order_relaxed);
-	if (r && ring_flush(r, &id, t->ts) < 0) {
-		stall(src);
+	if (r && flush(src, r, t) < 0)
 		return;
-	}
 	src->draining = false;
-	new_lines(src->svc, t);
 }
 
 static void serve(struct log_source *src, bool hup, struct turn *t)
@@ -239,6 +312,16 @@ static void serve(struct log_source *src, bool hup, struct turn *t)
 	/* Nothing came though all writers are gone, or the pipe itself is broken. */
 	if ((left == BUDGET && hup) || left < 0)
 		end_source(src, t);
+}
+
+void reader_adopt(struct log_msg *msg)
+{
+	struct log_service *svc = CONTAINER_OF(msg, struct log_service, adopt_msg);
+	struct store_log *l = service_store(svc, atomic_load(&svc->ring));
+
+	/* Lines that the server before us did not get to store. */
+	if (l)
+		store_log_poke(l, 0);
 }
 
 void reader_attach(struct log_msg *msg)
@@ -292,6 +375,14 @@ void reader_drain(struct log_msg *msg)
 	turn_end(svc->engine, &t);
 }
 
+/* In the store's thread: what is on disk is all that will be. */
+static void service_stored(void *data)
+{
+	struct log_service *svc = data;
+
+	engine_to_main(svc->engine, &svc->remove_msg);
+}
+
 void reader_remove(struct log_msg *msg)
 {
 	struct log_service *svc = CONTAINER_OF(msg, struct log_service, remove_msg);
@@ -301,7 +392,7 @@ void reader_remove(struct log_msg *msg)
 
 	turn_begin(&t);
 	LIST_FOREACH(src, &svc->sources, node) {
-		src->draining = false;
+		src->draining = true;
 		(void)pull(src, BUDGET, &t);
 		unwatch(src);
 		list_remove(&src->stalled);
@@ -314,7 +405,10 @@ void reader_remove(struct log_msg *msg)
 		free(d);
 	}
 	svc->remove_msg.run = main_service_retired;
-	engine_to_main(svc->engine, &svc->remove_msg);
+	if (atomic_load(&svc->store))
+		store_log_close(atomic_load(&svc->store), service_stored, svc);
+	else
+		engine_to_main(svc->engine, &svc->remove_msg);
 }
 
 static void retry_stalled(struct log_engine *e, struct turn *t)
@@ -371,6 +465,28 @@ static void nap(struct log_engine *e, usec_t usec)
 	(void)ppoll(&p, 1, &ts, NULL);
 }
 
+/* Has the store moved since a pipe was stalled? Asked after the store was told to wake us, so no move is missed. */
+static bool store_moved(struct log_engine *e)
+{
+	struct log_source *src;
+
+	atomic_store(&e->reader_waits, true);
+	LIST_FOREACH(src, &e->stalled, stalled) {
+		struct store_log *l = atomic_load(&src->svc->store);
+
+		if (l && store_log_seq(l) != src->svc->seen_seq)
+			return true;
+	}
+	return false;
+}
+
+static int wait_msec(struct log_engine *e)
+{
+	if (list_empty(&e->stalled))
+		return -1;
+	return store_moved(e) ? 0 : RETRY_MSEC;
+}
+
 void *reader_main(void *data)
 {
 	struct log_engine *e = data;
@@ -381,8 +497,9 @@ void *reader_main(void *data)
 	(void)prctl(PR_SET_TIMERSLACK, 10000UL);
 	(void)prctl(PR_SET_NAME, "log-reader");
 	while (!e->stop) {
-		int n = epoll_wait(e->epoll_fd, events, EVENTS_PER_TURN, list_empty(&e->stalled) ? -1 : RETRY_MSEC);
+		int n = epoll_wait(e->epoll_fd, events, EVENTS_PER_TURN, wait_msec(e));
 
+		atomic_store(&e->reader_waits, false);
 		turn_begin(&t);
 		retry_stalled(e, &t);
 		serve_events(e, events, n, &t);

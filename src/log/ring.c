@@ -125,6 +125,7 @@ static int map_ring(int fd, int prot, uint64_t size, const struct geometry *g, s
 	r->index = (struct ring_entry *)(void *)(at + RING_HEADER);
 	r->bytes = at + RING_HEADER + g->index_bytes;
 	r->bytes_cap = g->bytes_cap;
+	r->bytes_mask = g->bytes_cap & (g->bytes_cap - 1) ? 0 : g->bytes_cap - 1;
 	r->index_cap = g->index_cap;
 	return 0;
 }
@@ -284,6 +285,11 @@ uint64_t ring_last_run(const struct ring *r)
 	return atomic_load_explicit(&r->h->last_run, memory_order_acquire);
 }
 
+uint64_t ring_capacity(const struct ring *r)
+{
+	return r->bytes_cap;
+}
+
 uint32_t ring_max_line(const struct ring *r)
 {
 	return atomic_load_explicit(&r->h->max_line, memory_order_relaxed);
@@ -320,13 +326,13 @@ void ring_words_put(void *shared, const void *src, size_t bytes)
  * sanitizer can't know that protocol, so under it the copy is a loop that it does not look at.
  */
 #ifdef RING_TSAN
-__attribute__((no_sanitize("thread"), noinline)) static void copy_racing(char *dst, const char *src, size_t len)
+__attribute__((no_sanitize("thread"), noinline)) void ring_copy_racing(char *dst, const char *src, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
 		((volatile char *)dst)[i] = ((const volatile char *)src)[i];
 }
 #else
-static void copy_racing(char *dst, const char *src, size_t len)
+void ring_copy_racing(char *dst, const char *src, size_t len)
 {
 	memcpy(dst, src, len);
 }
@@ -376,7 +382,7 @@ int ring_read(const struct ring *r, uint64_t seq, char *buf, size_t size, struct
 	line_of(r, seq, &e, &line);
 	if (line.len > size)
 		return -EMSGSIZE;
-	copy_racing(buf, line.text, line.len);
+	ring_copy_racing(buf, line.text, line.len);
 	atomic_thread_fence(memory_order_acquire);
 	if (seq < atomic_load_explicit(&r->h->tail, memory_order_relaxed))
 		return -ESTALE;

@@ -79,6 +79,8 @@ uint64_t ring_tail(const struct ring *r);
 uint64_t ring_first(const struct ring *r);
 /** The newest run that wrote or was announced; 0: none. */
 uint64_t ring_last_run(const struct ring *r);
+/** Bytes of the byte ring. */
+uint64_t ring_capacity(const struct ring *r);
 /** Bytes that a line of this ring may have: a buffer for ring_read(). */
 uint32_t ring_max_line(const struct ring *r);
 

@@ -123,6 +123,7 @@ struct ring {
 	struct ring_entry *index;
 	char *bytes; /* mapped twice in a row */
 	uint64_t bytes_cap;
+	uint64_t bytes_mask; /* bytes_cap - 1 if that is a power of two, else 0: a division per line is dear */
 	uint32_t index_cap;
 	_Atomic uint32_t refs;
 	size_t map_bytes;
@@ -144,6 +145,8 @@ struct ring_writer {
 /* Copy whole words that another thread may be writing; the caller validates afterwards. */
 void ring_words_get(void *dst, const void *shared, size_t bytes);
 void ring_words_put(void *shared, const void *src, size_t bytes);
+/* Copy text that the kernel may be overwriting; the caller looks at the tail afterwards. */
+void ring_copy_racing(char *dst, const char *src, size_t len);
 
 static inline struct ring_entry *ring_entry_at(const struct ring *r, uint64_t seq)
 {
@@ -152,7 +155,7 @@ static inline struct ring_entry *ring_entry_at(const struct ring *r, uint64_t se
 
 static inline char *ring_byte_at(const struct ring *r, uint64_t pos)
 {
-	return r->bytes + pos % r->bytes_cap;
+	return r->bytes + (r->bytes_mask ? pos & r->bytes_mask : pos % r->bytes_cap);
 }
 
 /* ring_commit.c */

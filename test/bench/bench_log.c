@@ -119,10 +119,10 @@ static void read_naively(const struct config *c, const int *fds)
 	close(ep);
 }
 
-static void on_ended(struct log_service *svc, uint64_t run, enum log_stream stream, void *data)
+static void on_ended(struct log_service *svc, enum log_stream stream, uint32_t tag, void *data)
 {
 	(void)svc;
-	(void)run;
+	(void)tag;
 	(void)stream;
 	(*(unsigned int *)data)++;
 }
@@ -156,7 +156,7 @@ static void read_by_engine(const struct config *c, const int *fds, enum mode mod
 	for (unsigned int i = 0; i < c->writers; i++) {
 		(void)snprintf(name, sizeof(name), "bench%u", i);
 		if (log_service_add(e, name, &sopts, ring_create(name, &sopts.ring), &svcs[i]) < 0 ||
-		    log_attach(svcs[i], 1, LOG_STDOUT, fds[i]) < 0)
+		    log_attach(svcs[i], 1, LOG_STDOUT, fds[i], 0) < 0)
 			die("engine");
 	}
 	while (ended < c->writers)

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Segments: the files that a service's lines are kept in.
+ *
+ *   <dir>/<service>/20261122T230405.123456789Z-000017.log        being written, or closed
+ *   <dir>/<service>/20261122T230405.123456789Z-000017.log.zst    closed and compressed
+ *
+ * The name holds the time of the first line and a number that grows by one, so names sort by age. The
+ * lines are in the CRI log format, "TIME stdout F text": F for a whole line, P for a part that goes on
+ * in the next line of that stream. Text is any bytes but newline.
+ */
+#ifndef LOG_SEGMENT_H
+#define LOG_SEGMENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "log/line.h"
+
+/* Longest name of a segment, with its NUL. */
+#define SEGMENT_NAME_SIZE 64
+/* "2026-11-22T23:04:05.123456789Z stdout F " */
+#define CRI_PREFIX 40U
+
+struct segment {
+	ts_ns ts;      /* of its first line */
+	uint64_t no;
+	bool zipped;
+	uint64_t bytes;
+	ts_ns changed; /* mtime: about the time of its last line */
+};
+
+struct segments {
+	struct segment *list; /* oldest first */
+	size_t n;
+};
+
+void segment_name(const struct segment *s, char out[SEGMENT_NAME_SIZE]);
+/** Fill ts, no and zipped from a file's name. Returns false if it is not a segment's. */
+bool segment_parse_name(const char *name, struct segment *out);
+/**
+ * The segments in directory `dir_fd`, sorted by number; a plain file beside its compressed twin is left out (compression
+ * was killed before it removed the original). Returns 0, or negative errno. Free with segments_fini().
+ */
+int segments_list(int dir_fd, struct segments *out);
+void segments_fini(struct segments *s);
+
+/** Write the prefix of a line (CRI_PREFIX bytes) to `out`. */
+void cri_prefix(char *out, ts_ns ts, enum log_stream stream, bool partial);
+/**
+ * Parse one line without its newline. `out` gets time, stream, LINE_PARTIAL and the text in place; no `service`.
+ * Returns false if it is not in the format.
+ */
+bool cri_parse(const char *line, size_t len, struct log_line *out);
+
+/**
+ * Cut a torn last line (no newline, or not in the format) off an open segment. Returns the bytes that were cut (>= 0) or
+ * negative errno; `*out_size` is the size that is left.
+ */
+int64_t segment_repair(int fd, uint64_t *out_size);
+
+/**
+ * Give each line of a segment from the beginning; plain or zstd by its name; at most `max_bytes` of a plain one
+ * (UINT64_MAX: all). What is not a line is passed over. Returns 0, what `fn` returned, or negative errno (-EIO: damaged).
+ */
+int segment_read(int dir_fd, const struct segment *s, uint64_t max_bytes, log_line_fn fn, void *data);
+
+/** Compress a closed segment in place of the plain file, crash-safe; the bytes before and after in `out_saved`. */
+int segment_zip(int dir_fd, const struct segment *s, int64_t *out_saved);
+
+#endif
