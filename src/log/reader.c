@@ -138,7 +138,7 @@ static void new_lines(struct log_service *svc, struct turn *t)
 /* Make the unterminated last line a line. -EAGAIN: stalled. */
 static int flush(struct log_source *src, struct ring *r, struct turn *t)
 {
-	struct ring_source id = { src->run, src->stream };
+	struct ring_source id = { src->run, src->stream, (uint16_t)src->tag };
 	struct store_log *store = service_store(src->svc, r);
 
 	ring_hold(r, held_line(src->svc, store, src->draining, t->now));
@@ -213,7 +213,7 @@ static bool sibling_ready(const struct log_source *src)
 /* Read up to `want` bytes. Returns what is left of it: 0 or the pipe is empty; -EAGAIN: stalled. */
 static int64_t pull(struct log_source *src, uint32_t want, struct turn *t)
 {
-	struct ring_source id = { src->run, src->stream };
+	struct ring_source id = { src->run, src->stream, (uint16_t)src->tag };
 	struct ring *r = service_ring(src->svc);
 	uint16_t flags = sibling_ready(src) ? LINE_UNCERTAIN : 0;
 	struct store_log *store;

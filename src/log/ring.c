@@ -451,7 +451,7 @@ void ring_counts(const struct ring *r, struct ring_counts *out)
 		.pending = st.in_pos - st.parsed_pos,
 	};
 	for (size_t i = 0; i < RING_SLOTS; i++)
-		out->pending += st.slots[i].used ? st.slots[i].len : 0;
+		out->pending += st.slots[i].flags & SLOT_USED ? st.slots[i].len : 0;
 }
 
 void ring_store_get(const struct ring *r, struct ring_store *out)

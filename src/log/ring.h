@@ -42,10 +42,11 @@ struct ring_opts {
 	uint32_t rate_limit;    /* lines a second, 0: none; what is over it is counted and told in-band */
 };
 
-/** Who wrote: a run of the service, and the stream. */
+/** Who wrote: a run of the service, the stream, and the caller's tag where a run has several pipes for a stream. */
 struct ring_source {
 	uint64_t run;
 	enum log_stream stream;
+	uint16_t tag;
 };
 
 /**

@@ -42,9 +42,11 @@ struct ring_slot {
 	uint64_t run;
 	uint64_t pos;
 	uint32_t len;
-	uint16_t flags; /* stream, LINE_CONTINUED */
-	uint16_t used;
+	uint16_t flags; /* stream, LINE_CONTINUED, SLOT_USED */
+	uint16_t tag;
 };
+
+#define SLOT_USED 0x8000U
 
 /* What a commit changes: two copies in the header, `turn & 1` tells which one is valid. */
 struct ring_state {
@@ -54,7 +56,7 @@ struct ring_state {
 	uint64_t last_run;
 	uint64_t src_run;
 	int64_t src_ts;
-	uint32_t src_flags;   /* stream, LINE_UNCERTAIN */
+	uint32_t src_flags;   /* stream, LINE_UNCERTAIN, the tag in the high half */
 	uint32_t rate_tokens;
 	int64_t rate_ts;
 	uint64_t rate_untold; /* dropped since the last marker */
@@ -71,7 +73,7 @@ struct ring_announce {
 	uint64_t run;
 	int64_t ts;
 	uint32_t n;
-	uint32_t flags; /* stream, LINE_UNCERTAIN */
+	uint32_t flags; /* as src_flags */
 	uint8_t poison[RING_POISON];
 };
 

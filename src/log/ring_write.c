@@ -14,8 +14,8 @@
 #include "base/mem.h"
 #include "log/ring_layout.h"
 
-#define SLOT_FREE 0
-#define SLOT_USED 1
+/* A source in one word beside its run: the stream, and the tag in the high half. */
+#define SOURCE_MASK (LINE_STREAM_MASK | 0xffff0000U)
 
 static uint64_t quarter(const struct ring *r)
 {
@@ -67,26 +67,29 @@ static void make_room(struct ring *r, uint64_t n)
 	set_tail(r, low);
 }
 
-static struct ring_slot *find_slot(struct ring_state *st, uint64_t run, unsigned int stream)
+static uint32_t source_key(const struct ring_source *src)
+{
+	return (uint32_t)src->stream | (uint32_t)src->tag << 16;
+}
+
+/* The slot of the source `run`, `key` (flags may be in it too), or NULL. */
+static struct ring_slot *find_slot(struct ring_state *st, uint64_t run, uint32_t key)
 {
 	for (size_t i = 0; i < RING_SLOTS; i++) {
 		struct ring_slot *s = &st->slots[i];
 
-		if (s->used && s->run == run && (s->flags & LINE_STREAM_MASK) == stream)
+		if ((s->flags & SLOT_USED) && s->run == run &&
+		    ((s->flags & LINE_STREAM_MASK) | (uint32_t)s->tag << 16) == (key & SOURCE_MASK))
 			return s;
 	}
 	return NULL;
 }
 
-static struct ring_slot *new_slot(struct ring_state *st, uint64_t run, unsigned int stream)
+static struct ring_slot *free_slot(struct ring_state *st)
 {
 	for (size_t i = 0; i < RING_SLOTS; i++) {
-		struct ring_slot *s = &st->slots[i];
-
-		if (!s->used) {
-			*s = (struct ring_slot){ .run = run, .flags = (uint16_t)stream, .used = SLOT_USED };
-			return s;
-		}
+		if (!(st->slots[i].flags & SLOT_USED))
+			return &st->slots[i];
 	}
 	return NULL;
 }
@@ -96,7 +99,7 @@ static uint64_t slot_bytes(const struct ring_state *st)
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i < RING_SLOTS; i++)
-		sum += st->slots[i].used ? st->slots[i].len : 0;
+		sum += st->slots[i].flags & SLOT_USED ? st->slots[i].len : 0;
 	return sum;
 }
 
@@ -125,7 +128,7 @@ static void gather_slots(struct ring *r, struct ring_slot *own)
 	for (size_t i = 0; i < RING_SLOTS; i++) {
 		struct ring_slot *s = &st->slots[i];
 
-		if (s != own && s->used && s->len && reach - s->pos > r->bytes_cap / 2) {
+		if (s != own && (s->flags & SLOT_USED) && s->len && reach - s->pos > r->bytes_cap / 2) {
 			copy_slot(r, s);
 			moved = true;
 		}
@@ -260,7 +263,7 @@ static int put_rest(struct scan *sc, uint64_t *start, uint64_t end, bool whole)
 static struct scan scan_begin(struct ring *r)
 {
 	struct ring_state *st = &r->w->st;
-	struct ring_slot *own = find_slot(st, st->src_run, st->src_flags & LINE_STREAM_MASK);
+	struct ring_slot *own = find_slot(st, st->src_run, st->src_flags);
 	struct scan sc = {
 		.r = r,
 		.seq = st->head,
@@ -280,8 +283,7 @@ static struct scan scan_begin(struct ring *r)
 static void scan_end(struct scan *sc, uint64_t start, uint64_t parsed)
 {
 	struct ring_state *st = &sc->r->w->st;
-	unsigned int stream = st->src_flags & LINE_STREAM_MASK;
-	struct ring_slot *own = find_slot(st, st->src_run, stream);
+	struct ring_slot *own = find_slot(st, st->src_run, st->src_flags);
 	uint16_t continued = sc->first_flags & LINE_CONTINUED;
 
 	if (sc->seq > st->head && st->src_run > st->last_run)
@@ -289,31 +291,30 @@ static void scan_end(struct scan *sc, uint64_t start, uint64_t parsed)
 	st->head = sc->seq;
 	st->parsed_pos = parsed;
 	if (!own && (start < parsed || continued))
-		own = new_slot(st, st->src_run, stream);
+		own = free_slot(st);
 	if (!own)
 		return;
-	own->pos = start;
-	own->len = (uint32_t)(parsed - start);
-	own->flags = (uint16_t)(stream | continued);
-	own->used = own->len || continued ? SLOT_USED : SLOT_FREE;
+	*own = (struct ring_slot){
+		.run = st->src_run,
+		.pos = start,
+		.len = (uint32_t)(parsed - start),
+		.flags = (uint16_t)((st->src_flags & LINE_STREAM_MASK) | continued),
+		.tag = (uint16_t)(st->src_flags >> 16),
+	};
+	if (own->len || continued)
+		own->flags |= SLOT_USED;
 }
 
 /* May the rest of this source wait, or is there no place to remember it? */
 static bool rest_must_go(struct ring *r, uint64_t rest)
 {
 	struct ring_state *st = &r->w->st;
-	struct ring_slot *own = find_slot(st, st->src_run, st->src_flags & LINE_STREAM_MASK);
+	struct ring_slot *own = find_slot(st, st->src_run, st->src_flags);
 	uint64_t others = slot_bytes(st) - (own ? own->len : 0);
 
 	if (others + rest > quarter(r))
 		return true;
-	if (own)
-		return false;
-	for (size_t i = 0; i < RING_SLOTS; i++) {
-		if (!st->slots[i].used)
-			return false;
-	}
-	return true;
+	return !own && !free_slot(st);
 }
 
 int ring_settle(struct ring *r)
@@ -331,7 +332,7 @@ int ring_settle(struct ring *r)
 	if (st->parsed_pos == st->in_pos)
 		return 0;
 	sc = scan_begin(r);
-	own = find_slot(st, st->src_run, st->src_flags & LINE_STREAM_MASK);
+	own = find_slot(st, st->src_run, st->src_flags);
 	start = own && own->len ? own->pos : st->parsed_pos;
 	base_pos = st->parsed_pos;
 	base = ring_byte_at(r, base_pos);
@@ -378,7 +379,7 @@ ssize_t ring_pull(struct ring *r, int fd, const struct ring_source *src, size_t 
 	need = slot_bytes(st);
 	if (room(r) <= need)
 		return -EAGAIN;
-	gather_slots(r, find_slot(st, src->run, src->stream));
+	gather_slots(r, find_slot(st, src->run, source_key(src)));
 	what.n = (uint32_t)MIN(MIN((uint64_t)n, quarter(r)), room(r));
 	if (max)
 		what.n = (uint32_t)MIN((uint64_t)what.n, (uint64_t)max);
@@ -386,7 +387,7 @@ ssize_t ring_pull(struct ring *r, int fd, const struct ring_source *src, size_t 
 		return -EAGAIN;
 	make_room(r, what.n);
 	what.pos = st->in_pos;
-	what.flags = (uint32_t)src->stream | flags;
+	what.flags = source_key(src) | flags;
 	got = ring_read_announced(r, fd, &what);
 	if (got <= 0)
 		return got;
@@ -408,7 +409,7 @@ int ring_flush(struct ring *r, const struct ring_source *src, ts_ns now)
 
 	if (ring_settle(r) < 0)
 		return -EAGAIN;
-	own = find_slot(st, src->run, src->stream);
+	own = find_slot(st, src->run, source_key(src));
 	if (!own)
 		return 0;
 	if (room(r) <= slot_bytes(st))
@@ -416,7 +417,7 @@ int ring_flush(struct ring *r, const struct ring_source *src, ts_ns now)
 	gather_slots(r, own);
 	st->src_run = src->run;
 	st->src_ts = now;
-	st->src_flags = (uint32_t)src->stream;
+	st->src_flags = source_key(src);
 	sc = scan_begin(r);
 	if (own->len && put_entry(&sc, own->pos, own->len, LINE_UNTERMINATED) < 0)
 		return -EAGAIN;

@@ -162,6 +162,47 @@ static void test_interleaved_parts_are_joined(void **state)
 	teardown(&f);
 }
 
+static void test_pipes_of_one_run_and_stream(void **state)
+{
+	struct ring_opts opts = { 0 };
+	struct fixture f = setup(&opts);
+	static const struct ring_source helper = { .run = 1, .stream = LOG_STDOUT, .tag = 7 };
+
+	(void)state;
+	feeds(&f, &out1, "main begins ");
+	feeds(&f, &helper, "helper begins ");
+	feeds(&f, &out1, "main ends\n");
+	feeds(&f, &helper, "helper ends\n");
+	expect(&f, 0, "main begins main ends", LOG_STDOUT, 0);
+	expect(&f, 1, "helper begins helper ends", LOG_STDOUT, 0);
+	teardown(&f);
+}
+
+static void test_more_unfinished_lines_than_slots(void **state)
+{
+	struct ring_opts opts = { 0 };
+	struct fixture f = setup(&opts);
+	struct ring_counts c;
+	uint64_t bytes = 0;
+	struct log_line line;
+
+	(void)state;
+	for (uint64_t run = 1; run <= 40; run++) {
+		struct ring_source src = { .run = run, .stream = LOG_STDOUT };
+
+		feeds(&f, &src, "unfinished");
+	}
+	ring_counts(f.ring, &c);
+	for (uint64_t seq = 0; seq < ring_head(f.ring); seq++) {
+		assert_int_equal(ring_read(f.ring, seq, f.buf, LINE_BUF, &line), 0);
+		assert_true(line.flags & LINE_PARTIAL);
+		bytes += line.len;
+	}
+	assert_int_equal(c.bytes_read, 400);
+	assert_int_equal(bytes + c.pending, 400);
+	teardown(&f);
+}
+
 static void test_flush_keeps_the_unterminated_line(void **state)
 {
 	struct ring_opts opts = { 0 };
@@ -464,6 +505,8 @@ int main(void)
 		cmocka_unit_test(test_lines_of_two_streams),
 		cmocka_unit_test(test_any_byte_passes),
 		cmocka_unit_test(test_interleaved_parts_are_joined),
+		cmocka_unit_test(test_pipes_of_one_run_and_stream),
+		cmocka_unit_test(test_more_unfinished_lines_than_slots),
 		cmocka_unit_test(test_flush_keeps_the_unterminated_line),
 		cmocka_unit_test(test_long_line_in_parts),
 		cmocka_unit_test(test_wrap_keeps_what_fits),
