@@ -129,14 +129,6 @@ static void flush(struct rpc_conn *conn)
 	strbuf_fini(&conn->out);
 }
 
-void conn_send(struct rpc_conn *conn)
-{
-	if (conn->dead)
-		return;
-	(void)strbuf_putc(&conn->out, '\n');
-	flush(conn);
-}
-
 /* --- what it may do next ------------------------------------------------------------------------ */
 
 static bool is_throttled(const struct rpc_conn *conn)
@@ -182,6 +174,16 @@ static void update_events(struct rpc_conn *conn)
 		conn_kill(conn);
 	else
 		conn->events = events;
+}
+
+void conn_send(struct rpc_conn *conn)
+{
+	if (conn->dead)
+		return;
+	(void)strbuf_putc(&conn->out, '\n');
+	flush(conn);
+	if (!conn->dead)
+		update_events(conn); /* what the socket did not take is sent when it has room */
 }
 
 /* --- reading ------------------------------------------------------------------------------------ */
