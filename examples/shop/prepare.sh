@@ -26,7 +26,7 @@ pid $shop/nginx/nginx.pid;
 error_log stderr notice;
 events { worker_connections 64; }
 http {
-	access_log off;
+	access_log /dev/stdout;
 	client_body_temp_path $shop/nginx/body;
 	proxy_temp_path $shop/nginx/proxy;
 	fastcgi_temp_path $shop/nginx/fastcgi;
@@ -38,9 +38,6 @@ http {
 		location = /health {
 			access_log off;
 			return 200 "the shop is open\n";
-		}
-		location = / {
-			access_log /dev/stdout;
 		}
 	}
 }

@@ -57,8 +57,10 @@ def test_exit_codes(shop, arguments, code):
     assert bool(result.stderr.strip()) == (code not in (0, 3) or "ghost" in arguments), result
 
 
-def test_start_of_a_failing_service_says_why(shop):
-    result = shop.cli("start", "crash")
+def test_start_of_a_failing_service_says_why(server):
+    server.add("job", "echo oops >&2; exit 3", oneshot=True, restart="never", status="stop")
+    server.start()
+    result = server.cli("start", "job")
     assert result.returncode == 1
     assert "3" in result.stderr and "oops" in result.stderr
 

@@ -168,6 +168,7 @@ def test_definitions_are_what_the_old_server_ran(server):
 def test_keeper_killed(server):
     """Acceptance 31: the end of the keeper is bounded: the socket does not answer as if all were well, a new server can start."""
     server.add("web", SLEEP)
+    server.settings.write_text(server.settings.read_text() + "[server]\nshutdown_timeout_ms = 1500\n")
     server.start()
     pid = server.wait_pid("web")
     processes.kill(server.keeper)

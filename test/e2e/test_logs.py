@@ -8,7 +8,7 @@ import time
 
 import pytest
 from harness import processes
-from harness.server import binary
+from harness.server import binary, line
 from harness.wait import SLOWNESS, wait_for
 
 SLEEP = "exec sleep 1000"
@@ -201,9 +201,8 @@ def test_follower_resumes_by_cursor(server):
             connection.call("logs.follow", params)
             for _ in range(20):
                 message = connection.notification()
-                for entry in message["params"].get("lines", [message["params"]]):
-                    seen.append(int(entry["line"]))
-                    cursor = entry["cursor"]
+                seen += [int(line(entry)["line"]) for entry in message["params"]["lines"]]
+                cursor = message["params"]["cursor"]
     assert seen == list(range(seen[0], seen[0] + len(seen)))
 
 
@@ -230,11 +229,10 @@ def test_flood_is_counted(server):
         expected, lost = 1, 0
         while expected <= total:
             params = connection.notification()["params"]
-            dropped = params.get("lost", 0)
-            lost += dropped
-            expected += dropped
-            for entry in params.get("lines", [params] if "line" in params else []):
-                assert int(entry["line"]) == expected, (expected, lost)
+            lost += params.get("lost", 0)
+            expected += params.get("lost", 0)
+            for entry in params.get("lines", []):
+                assert int(line(entry)["line"]) == expected, (expected, lost)
                 expected += 1
 
 

@@ -56,15 +56,18 @@ def service_toml(name, health=None, target=False, **keys):
 
 
 def flat(status):
-    """A status with what the reference nests under `state` beside its name."""
-    if isinstance(status.get("state"), dict):
-        status = {**status, **status["state"]}
+    """A status with what stands nested under `state`, and `exit_code` of a failure too, beside its name."""
+    state = status.get("state")
+    if isinstance(state, dict):
+        reason = state.get("reason")
+        code = reason.get("code") if isinstance(reason, dict) else None
+        status = {**status, "exit_code": code, **state}
     return status
 
 
 def line(entry):
     """A log line of the API: `line` is its text, `timestamp` its time in nanoseconds."""
-    return {**entry, "line": entry.get("line", entry.get("content")), "timestamp": entry.get("timestamp_ns")}
+    return {**entry, "line": entry.get("content"), "timestamp": entry.get("timestamp_ns")}
 
 
 class Server:
