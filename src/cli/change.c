@@ -17,21 +17,11 @@
 /* The server answers at its time-out; this much later it is taken for hung. */
 #define GRACE_MS 5000
 #define RESENDS 5
-/* A service without a health check counts as running when its process is there. One that ends so soon after did not start. */
-#define STAY_MS 200
-
-enum phase {
-	PHASE_CHANGE,  /* the change was asked for */
-	PHASE_STAY,    /* it is up: does it stay up? */
-	PHASE_EXPLAIN, /* it did not: why? */
-	PHASE_DONE,
-};
 
 struct pending {
 	const char *name;
-	enum phase phase;
 	uint64_t id;
-	json_t *answer; /* of PHASE_CHANGE, once it succeeded */
+	bool done;
 	int code;
 };
 
@@ -51,7 +41,7 @@ static int timeout_of(const struct cli *cli)
 
 static void finish(struct pending *p, int code)
 {
-	p->phase = PHASE_DONE;
+	p->done = true;
 	p->code = code;
 }
 
@@ -70,32 +60,11 @@ static json_t *change_params(const struct run *run, const struct pending *p)
 	return params;
 }
 
-static int send_one(struct run *run, struct pending *p, struct zinit_error *err)
-{
-	struct zinit_client *client = run->cli->client;
-
-	switch (p->phase) {
-	case PHASE_CHANGE:
-		return zinit_send(client, run->change->method, change_params(run, p), &p->id, err);
-	case PHASE_STAY:
-		return zinit_send(client, "service.wait",
-				  json_pack("{s:s, s:[s,s,s,s], s:i}", "name", p->name, "state", "failed", "exited", "blocked",
-					    "starting", "timeout_ms", STAY_MS),
-				  &p->id, err);
-	case PHASE_EXPLAIN: /* an answer that has everything about a service that is not running */
-		return zinit_send(client, "service.wait",
-				  json_pack("{s:s, s:s, s:i}", "name", p->name, "state", "running", "timeout_ms", 1), &p->id,
-				  err);
-	case PHASE_DONE:
-		break;
-	}
-	return 0;
-}
-
 static int send_open(struct run *run, struct zinit_error *err)
 {
 	for (int i = 0; i < run->n; i++) {
-		int r = send_one(run, &run->items[i], err);
+		struct pending *p = &run->items[i];
+		int r = p->done ? 0 : zinit_send(run->cli->client, run->change->method, change_params(run, p), &p->id, err);
 
 		if (r < 0)
 			return r;
@@ -123,7 +92,7 @@ static void draw(struct run *run)
 
 	(void)strbuf_puts(&text, run->change->doing);
 	for (int i = 0; i < run->n; i++) {
-		if (run->items[i].phase == PHASE_DONE)
+		if (run->items[i].done)
 			continue;
 		if (open++ < 3)
 			(void)strbuf_addf(&text, "%s %s", open > 1 ? "," : "", run->items[i].name);
@@ -154,10 +123,10 @@ static bool tell_why(const struct cli *cli, const char *name, const char *head, 
 	return json_array_size(texts) > 0;
 }
 
-static int tell_failure(struct cli *cli, const struct change *change, const char *name, const json_t *answer,
-			bool timed_out)
+static int tell_failure(struct cli *cli, const struct change *change, const char *name, const json_t *answer)
 {
 	AUTO(strbuf_fini) struct strbuf why = STRBUF(1U << 16);
+	bool timed_out = json_flag(answer, "timed_out");
 	const char *head = timed_out ? "not done in time: " : "";
 	struct view v;
 
@@ -190,67 +159,19 @@ static void tell_success(const struct run *run, const char *name, const json_t *
 			     color_end(run->cli->color_out));
 }
 
-static void end_well(struct run *run, struct pending *p, const json_t *answer)
-{
-	progress_clear(&run->progress);
-	if (run->cli->opt.json)
-		print_json(answer, run->n > 1);
-	else
-		tell_success(run, p->name, answer);
-	finish(p, EXIT_DONE);
-}
-
-static void end_badly(struct run *run, struct pending *p, const json_t *answer, bool timed_out)
-{
-	progress_clear(&run->progress);
-	if (run->cli->opt.json)
-		print_json(answer, run->n > 1);
-	finish(p, tell_failure(run->cli, run->change, p->name, answer, timed_out));
-}
-
-/* --- waiting ---------------------------------------------------------------------------------- */
-
-static bool has_to_stay(const struct run *run, const json_t *answer)
-{
-	return run->change->stay && !run->cli->opt.no_wait && str_equal(json_str(answer, "state", ""), "running") &&
-	       json_int(answer, "pid", 0) > 0;
-}
-
-/* Returns 0, or what sending the next question gave. */
-static int on_answer(struct run *run, struct pending *p, json_t *answer, struct zinit_error *err)
+static void tell(struct run *run, struct pending *p, const json_t *answer)
 {
 	bool ok = json_flag(answer, "ok");
 
-	switch (p->phase) {
-	case PHASE_CHANGE:
-		if (!ok) {
-			end_badly(run, p, answer, json_flag(answer, "timed_out"));
-		} else if (has_to_stay(run, answer)) {
-			p->answer = json_incref(answer);
-			p->phase = PHASE_STAY;
-			return send_one(run, p, err);
-		} else {
-			end_well(run, p, answer);
-		}
-		break;
-	case PHASE_STAY:
-		if (!ok) {
-			end_well(run, p, p->answer);
-			break;
-		}
-		p->phase = PHASE_EXPLAIN;
-		return send_one(run, p, err);
-	case PHASE_EXPLAIN:
-		if (ok)
-			end_well(run, p, answer);
-		else
-			end_badly(run, p, answer, false);
-		break;
-	case PHASE_DONE:
-		break;
-	}
-	return 0;
+	progress_clear(&run->progress);
+	if (run->cli->opt.json)
+		print_json(answer, run->n > 1);
+	else if (ok)
+		tell_success(run, p->name, answer);
+	finish(p, ok ? EXIT_DONE : tell_failure(run->cli, run->change, p->name, answer));
 }
+
+/* --- waiting ---------------------------------------------------------------------------------- */
 
 /* Take the answers that are there. Returns how many, or a negative status when the connection is of no use any more. */
 static int take_answers(struct run *run, struct zinit_error *err)
@@ -260,20 +181,18 @@ static int take_answers(struct run *run, struct zinit_error *err)
 	for (int i = 0; i < run->n; i++) {
 		struct pending *p = &run->items[i];
 		json_t *answer = NULL;
-		int r = p->phase == PHASE_DONE ? -ZINIT_TIMEOUT : zinit_wait(run->cli->client, p->id, 0, &answer, err);
+		int r = p->done ? -ZINIT_TIMEOUT : zinit_wait(run->cli->client, p->id, 0, &answer, err);
 
-		if (r == 0)
-			r = on_answer(run, p, answer, err);
-		json_decref(answer);
 		if (r == -ZINIT_TIMEOUT)
 			continue;
 		taken++;
-		if (r == -ZINIT_ANSWER && p->phase == PHASE_STAY) {
-			end_well(run, p, p->answer); /* a server that knows no service.wait */
+		if (r == 0) {
+			tell(run, p, answer);
+			json_decref(answer);
 		} else if (r == -ZINIT_ANSWER) {
 			progress_clear(&run->progress);
 			finish(p, ask_explain(run->cli, p->name, err));
-		} else if (r < 0) {
+		} else {
 			return r;
 		}
 	}
@@ -285,7 +204,7 @@ static int count_open(const struct run *run)
 	int open = 0;
 
 	for (int i = 0; i < run->n; i++)
-		open += run->items[i].phase != PHASE_DONE;
+		open += !run->items[i].done;
 	return open;
 }
 
@@ -348,8 +267,6 @@ int change_services(struct cli *cli, const struct change *change, int n, char **
 	for (int i = 0; i < n; i++)
 		run.items[i].name = names[i];
 	code = do_change(&run);
-	for (int i = 0; i < n; i++)
-		json_decref(run.items[i].answer);
 	free(run.items);
 	return code;
 }

@@ -12,7 +12,6 @@ struct change {
 	const char *method; /* "service.start" */
 	const char *doing;  /* "starting", for the progress line */
 	bool up;            /* a failure is shown with the last lines of the service */
-	bool stay;          /* what has just come up is watched for a moment */
 	const char *state;  /* service.wait: the state to wait for; NULL for the others */
 };
 

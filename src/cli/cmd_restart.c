@@ -5,7 +5,7 @@
 
 int cmd_restart(struct cli *cli, int argc, char **argv)
 {
-	static const struct change change = { .method = "service.restart", .doing = "restarting", .up = true, .stay = true };
+	static const struct change change = { .method = "service.restart", .doing = "restarting", .up = true };
 
 	return change_services(cli, &change, argc, argv);
 }

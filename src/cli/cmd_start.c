@@ -5,7 +5,7 @@
 
 int cmd_start(struct cli *cli, int argc, char **argv)
 {
-	static const struct change change = { .method = "service.start", .doing = "starting", .up = true, .stay = true };
+	static const struct change change = { .method = "service.start", .doing = "starting", .up = true };
 
 	return change_services(cli, &change, argc, argv);
 }
