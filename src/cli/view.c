@@ -119,15 +119,20 @@ static void add_why(const struct view *v, struct strbuf *out)
 	}
 }
 
-void view_why(const struct view *v, struct strbuf *out)
+void view_next_try(const struct view *v, struct strbuf *out)
 {
 	char span[16];
 
-	add_why(v, out);
 	if (v->next_start_ms <= 0)
 		return;
 	time_span((usec_t)v->next_start_ms * 1000, span, sizeof(span));
 	(void)strbuf_addf(out, "%snext try in %s", out->len > 0 ? "; " : "", span);
+}
+
+void view_why(const struct view *v, struct strbuf *out)
+{
+	add_why(v, out);
+	view_next_try(v, out);
 }
 
 bool view_is_up(const struct view *v)

@@ -32,6 +32,8 @@ void view_read(const json_t *answer, struct view *out);
 void view_flatten(json_t *answer);
 /** Why it is not running, in words; "" if there is nothing to say. */
 void view_why(const struct view *v, struct strbuf *out);
+/** Append when it is started again by itself, if it is. */
+void view_next_try(const struct view *v, struct strbuf *out);
 /** A failure reason {type, …} in words. */
 void view_reason(const json_t *reason, struct strbuf *out);
 /** At rest where `start` leads: running, or ended well. */

@@ -96,6 +96,7 @@ RPC_HANDLER(rpc_discover);
 /* methods_look.c */
 RPC_HANDLER(rpc_service_list);
 RPC_HANDLER(rpc_service_list_full);
+RPC_HANDLER(rpc_service_table); /* methods_table.c */
 RPC_HANDLER(rpc_service_status);
 RPC_HANDLER(rpc_service_status_full);
 RPC_HANDLER(rpc_service_stats);

@@ -55,6 +55,8 @@ static const struct {
 			"\"name\":" STR ",\"state\":" REF("State") ",\"is_target\":" BOOLEAN ",\"pid\":" INT ",\"error\":" STR
 			",\"cpu_percent\":" NUM ",\"memory_bytes\":" INT "," ADDITIONS) },
 	{ "Rows", LIST("Row") },
+	{ "Table", OBJECT("\"columns\",\"rows\"", "\"columns\":" STRS ",\"rows\":{\"type\":\"array\",\"items\":{\"type\":\"array\",\"items\":"
+			  "{\"type\":[\"string\",\"integer\"]}}}") },
 	{ "Status", OBJECT("\"name\",\"state\",\"pid\"",
 			   "\"name\":" STR ",\"state\":{\"enum\":[" STATES "]},\"pid\":" INT ",\"exit_code\":" INT ",\"error\":" STR
 			   ",\"reason\":" REF("Reason") ",\"is_target\":" BOOLEAN "," ADDITIONS) },
