@@ -172,19 +172,31 @@ static void decode_key(struct decoder *d, const struct cfg_key *key, const struc
 		value_ops(key->type)->decode(d, key, node, tree_field(key, base));
 }
 
+/* The node of a key that is to be read; a JSON null is what some clients send for "not set". */
+static const struct doc_node *find_value(const struct decoder *d, const struct cfg_table *table,
+					 const struct cfg_key *key, const struct doc_node *node)
+{
+	const struct doc_node *value = doc_get(node, key->name, strlen(key->name));
+
+	if (!value || value->type == DOC_NULL)
+		return NULL;
+	return table == &cfg_service_table && !tree_has_section(key, d->is_target) ? NULL : value;
+}
+
 void tree_decode(struct decoder *d, const struct cfg_table *table, const struct doc_node *node,
 		 void *base)
 {
 	for (size_t i = 0; i < table->n; i++) {
 		const struct cfg_key *key = &table->keys[i];
-		bool skip = table == &cfg_service_table && !tree_has_section(key, d->is_target);
-		const struct doc_node *value = doc_get(node, key->name, strlen(key->name));
-		size_t len = decoder_push(d, key->name);
+		const struct doc_node *value = find_value(d, table, key, node);
+		size_t len;
 
-		/* a JSON null is what some clients send for "not set" */
-		if (value && value->type != DOC_NULL && !skip)
+		if (!value && !key->required)
+			continue;
+		len = decoder_push(d, key->name);
+		if (value)
 			decode_key(d, key, value, base);
-		else if (key->required)
+		else
 			decoder_error(d, node->at, "missing");
 		decoder_pop(d, len);
 	}
