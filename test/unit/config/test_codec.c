@@ -119,9 +119,9 @@ static void test_random_files_come_back(void **state)
 		"",
 		"[health]\ntype = \"notify\"\n",
 		"[health]\ntype = \"tcp\"\ntarget = \"unix:/x\"\n",
-		"[[health]]\ntype = \"exec\"\ntarget = [\"a\"]\n[[health]]\ntype = "
-		"\"http\"\ntarget = \"http://x\"\n"
-		"expect_status = [\"2xx\", 301]\n",
+		("[[health]]\ntype = \"exec\"\ntarget = [\"a\"]\n[[health]]\ntype = "
+		 "\"http\"\ntarget = \"http://x\"\n"
+		 "expect_status = [\"2xx\", 301]\n"),
 		"[health]\ntype = \"http\"\ntarget = \"h:1\"\nexpect_status = \"4xx\"\nheaders = { "
 		"A = \"b\" }\n",
 		"[[health]]\ntype = \"log\"\ntarget = \"x\"\nretries = 1\n",
