@@ -114,6 +114,7 @@ struct supervisor {
 	struct core_event *queue; /* events that came while effects were carried out */
 	size_t queue_n, queue_cap;
 	bool stepping;
+	bool keeper_lost; /* nobody tells exits any more */
 	int exit_code;
 	uint64_t tag_instance;
 	struct policy_box policy_box; /* scratch */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Owns: carrying out the core's effects, one function for each. */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +51,20 @@ static void disarm(struct supervisor *sup, struct unit *unit, const struct effec
 
 /* --- stopping --------------------------------------------------------------------------------- */
 
+/* With the keeper gone, that a process is gone is all that we can know of its end. */
+static void end_unknown(struct unit *unit)
+{
+	const struct core_event event = {
+		.kind = EV_EXITED,
+		.id = unit->id,
+		.run = core_record(unit->sup->core, unit->id)->run,
+		.code = -1,
+		.signal = SIGKILL,
+	};
+
+	(void)supervisor_feed(unit->sup, &event);
+}
+
 static void on_gone(struct stop *stop, void *data)
 {
 	struct unit *unit = data;
@@ -57,6 +72,8 @@ static void on_gone(struct stop *stop, void *data)
 
 	stop_free(stop);
 	unit->stop = NULL;
+	if (unit->sup->keeper_lost && core_record(unit->sup->core, unit->id)->pid)
+		end_unknown(unit);
 	event.run = core_record(unit->sup->core, unit->id)->run;
 	if (unit->saved.exit.pid || core_record(unit->sup->core, unit->id)->pid) {
 		unit->gone = true; /* told after the exit, whose last lines are being read, or which the keeper is about to tell */

@@ -186,6 +186,7 @@ static void on_lost(void *data)
 	/* without it nobody tells exits, and services can't be adopted by a next server: end in good order while we can */
 	diag(DIAG_ERROR, "the keeper is gone: stopping all services");
 	sup->exit_code = 1;
+	sup->keeper_lost = true;
 	(void)supervisor_shutdown(sup, &by, NULL);
 }
 
