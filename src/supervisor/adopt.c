@@ -51,7 +51,7 @@ static int begin_new(struct supervisor *sup, struct error *err)
 
 /* --- taking over ------------------------------------------------------------------------------ */
 
-static struct service_config *parse_definition(const struct supervisor *sup, const char *name, const char *text)
+static struct service_config *parse_definition(const char *text)
 {
 	const char *json_text = strchr(text, '\n');
 	struct service_config *config = NULL;
@@ -59,13 +59,12 @@ static struct service_config *parse_definition(const struct supervisor *sup, con
 	json_error_t error;
 	json_t *json = json_text ? json_loads(json_text + 1, 0, &error) : NULL;
 
-	(void)sup;
 	problems_init(&problems);
 	if (!json || load_service_json(json, 0, &problems, &config) < 0) {
 		AUTO(strbuf_fini) struct strbuf why = STRBUF(DIAG_LINE_MAX);
 
-		problems_format(&problems, name, &why);
-		diag(DIAG_ERROR, "%s: the definition that it runs by can't be read: %s", name, strbuf_str(&why));
+		problems_format(&problems, "definition", &why);
+		diag(DIAG_ERROR, "the definition that a service runs by can't be read: %s", strbuf_str(&why));
 	}
 	problems_fini(&problems);
 	json_decref(json);
@@ -82,7 +81,7 @@ static char *parse_path(const char *text)
 static int adopt_unit(struct supervisor *sup, uint32_t id, const struct saved *saved)
 {
 	AUTO(auto_free) char *text = definitions_get(sup->definitions, id);
-	struct service_config *config = text ? parse_definition(sup, saved->name, text) : NULL;
+	struct service_config *config = text ? parse_definition(text) : NULL;
 	struct unit *unit;
 	int r;
 
@@ -97,7 +96,7 @@ static int adopt_unit(struct supervisor *sup, uint32_t id, const struct saved *s
 		config_free(config);
 		return r;
 	}
-	unit->saved = *saved;
+	unit->last = saved->last;
 	unit->path = parse_path(text);
 	return core_restore(sup->core, id, &saved->core);
 }
@@ -109,9 +108,9 @@ static int adopt_units(struct supervisor *sup, struct error *err)
 		int r = saved ? adopt_unit(sup, id, saved) : 0;
 
 		if (r == -ENOMEM)
-			return error_set(err, ENOMEM, "no memory to take over '%s'", saved->name);
+			return error_set(err, ENOMEM, "no memory to take over service %u", id);
 		if (r < 0)
-			diag(DIAG_ERROR, "%s: can't be taken over: %s", saved->name, strerror(-r));
+			diag(DIAG_ERROR, "service %u can't be taken over: %s", id, strerror(-r));
 	}
 	return 0;
 }
@@ -131,7 +130,7 @@ static void adopt_rings(struct supervisor *sup)
 		unit = unit_at(sup, id);
 		r = unit ? unit_open_log(unit, fd_steal(&kept->fds[0]), kept->slot) : -ENOENT;
 		if (r < 0)
-			diag(DIAG_ERROR, "%s: its log can't be taken over: %s", unit ? unit->saved.name : kept->key,
+			diag(DIAG_ERROR, "%s: its log can't be taken over: %s", unit ? unit->config->name : kept->key,
 			     strerror(-r));
 	}
 }
@@ -150,7 +149,7 @@ static void adopt_pipes(struct supervisor *sup)
 			continue;
 		unit = unit_at(sup, id);
 		if (unit && unit->log && pipes_adopt(unit, run, kept, streams) < 0)
-			diag(DIAG_ERROR, "%s: a pipe of run %llu can't be taken over", unit->saved.name, run);
+			diag(DIAG_ERROR, "%s: a pipe of run %llu can't be taken over", unit->config->name, run);
 	}
 }
 
@@ -195,10 +194,10 @@ static pid_t spawned_pid(struct unit *unit)
 
 static struct core_facts find_facts(struct unit *unit)
 {
-	const struct service_record *record = &unit->saved.core;
+	const struct service_record *record = core_record(unit->sup->core, unit->id);
 	struct core_facts facts = { .kind = FACT_NOTHING };
 
-	if (unit->saved.exit.pid) {
+	if (unit->last.exit.pid) {
 		facts = (struct core_facts){ .kind = FACT_PENDING };
 	} else if (record->pid) {
 		facts = (struct core_facts){ .kind = FACT_PROCESS, .pid = record->pid };
@@ -206,21 +205,22 @@ static struct core_facts find_facts(struct unit *unit)
 		facts.pid = spawned_pid(unit);
 		if (facts.pid) {
 			facts.kind = FACT_PROCESS;
-			unit->saved.started_at = time_realtime();
+			unit->last.started_at = time_realtime();
 		}
 	}
 	if (facts.kind == FACT_PROCESS && launch_adopt(unit, facts.pid) < 0)
-		diag(DIAG_ERROR, "%s: no memory to watch it", unit->saved.name);
+		diag(DIAG_ERROR, "%s: no memory to watch it", unit->config->name);
 	return facts;
 }
 
 /* Helper commands of the earlier server are not waited for by anyone: they are ended, and run again if still wanted. */
 static void end_helpers(struct unit *unit)
 {
+	const struct service_record *record = core_record(unit->sup->core, unit->id);
 	struct stop_target target;
 	struct stop *stop;
 
-	if (unit->saved.core.phase != PHASE_PRE_START && unit->saved.core.phase != PHASE_POST_STOP)
+	if (record->phase != PHASE_PRE_START && record->phase != PHASE_POST_STOP)
 		return;
 	unit_target(unit, &target);
 	target.main = 0;
@@ -237,7 +237,7 @@ static void resume(struct supervisor *sup, struct unit *unit)
 	end_helpers(unit);
 	facts = find_facts(unit);
 	supervisor_resume(sup, unit->id, &facts);
-	if (unit->saved.exit.pid)
+	if (unit->last.exit.pid)
 		launch_finish_exit(unit);
 }
 

@@ -55,7 +55,7 @@ bool filters_clear(struct unit *unit)
 		    !matches(unit->config, (pid_t)pid))
 			continue;
 		if (unit->config->kill_others) {
-			diag(DIAG_WARN, "%s: killing process %d, which matches process_filters", unit->saved.name, (int)pid);
+			diag(DIAG_WARN, "%s: killing process %d, which matches process_filters", unit->config->name, (int)pid);
 			(void)kill((pid_t)pid, SIGKILL);
 		} else {
 			clear = false;

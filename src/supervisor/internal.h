@@ -30,14 +30,18 @@ struct saved_exit {
 	int32_t status;
 };
 
+/* What the core's record does not say of the last run. */
+struct last_run {
+	struct saved_exit exit;
+	bool by_shell; /* the shell was started: its 126 and 127 may be spawn errors */
+	ts_ns started_at;
+	ts_ns ended_at;
+};
+
 /* What is kept of a service over the server's death, in the state memfd; the slot's number is the core's id. */
 struct saved {
 	struct service_record core;
-	struct saved_exit exit;
-	ts_ns started_at;
-	ts_ns ended_at;
-	uint8_t by_shell;
-	char name[LIMIT_NAME + 1];
+	struct last_run last;
 };
 
 /* The pipes of one run: read ends in the log engine and the keeper; write ends here while something is being spawned. */
@@ -61,11 +65,12 @@ struct unit {
 	struct service_config *config;
 	char *path;                  /* its file, where config->path does not say: taken over from an earlier server; else NULL */
 	struct service_config *next; /* takes effect when the current run is gone; NULL: none */
-	struct saved saved;
+	struct last_run last;
 	struct loop_timer *timer; /* NULL until first needed */
 	struct log_service *log;  /* NULL: nothing of it is logged */
 	uint32_t ring_slot;       /* of the keeper */
 	struct list pipes;        /* struct run_pipes, oldest first */
+	struct list waiting;      /* in supervisor.waiting, or alone */
 	struct stop *stop;
 	struct task *task; /* pre_start, post_stop or stop command under way */
 	struct cgroup *cgroup;
@@ -101,6 +106,8 @@ struct supervisor {
 	uint32_t state_slot, definitions_slot, events_slot; /* of the keeper */
 	struct events events;
 	struct spawner *spawner;
+	unsigned int launches; /* main processes being spawned */
+	struct list waiting;   /* units whose spawn waits for a place */
 	struct stopper *stopper;
 	struct prober *prober;
 	struct cgroup_root *cgroups; /* NULL: not available */

@@ -14,6 +14,8 @@
 #include "supervisor/internal.h"
 
 #define RLIMITS_MAX 16
+/* Spawns that are prepared at a time: a boot of thousands must not hold memory and pipes for all of them at once. */
+#define LAUNCHES_MAX 32
 
 /* A spawn under way. */
 struct launch {
@@ -77,7 +79,7 @@ void launch_request(struct unit *unit, struct spawn_request *out, struct spawn_r
 	out->capabilities = capability_set(c->capabilities);
 	out->session = c->session ? SPAWN_NEW_SESSION : SPAWN_NEW_GROUP;
 	out->as_sibling = true;
-	out->tag = tree_tag(unit->sup->tag_instance, unit->saved.name);
+	out->tag = tree_tag(unit->sup->tag_instance, unit->config->name);
 }
 
 /* Descriptor for an output that is not a pipe of ours: -1 stands for /dev/null. */
@@ -118,10 +120,13 @@ static int open_outputs(struct unit *unit, struct launch *l, struct spawn_reques
 	return 0;
 }
 
+static void launch_waiting(struct supervisor *sup);
+
 /* --- the answer ------------------------------------------------------------------------------- */
 
 static void launch_free(struct launch *l, struct unit *unit)
 {
+	l->sup->launches--;
 	if (l->pipes && unit)
 		pipes_release(unit, l->pipes);
 	auto_close(&l->file_fds[LOG_STDOUT]);
@@ -164,8 +169,8 @@ static void main_exited(pid_t pid, int code, int status, void *data)
 	struct unit *unit = data;
 
 	/* on record first: then the zombie, which was the record so far, may go */
-	unit->saved.exit = (struct saved_exit){ .pid = pid, .code = code, .status = status };
-	unit->saved.ended_at = time_realtime();
+	unit->last.exit = (struct saved_exit){ .pid = pid, .code = code, .status = status };
+	unit->last.ended_at = time_realtime();
 	unit_save(unit);
 	keeper_link_reap(unit->sup->keeper, pid);
 	if (unit->stop)
@@ -182,16 +187,16 @@ static void started(struct unit *unit, uint64_t run, const struct spawn_result *
 {
 	const struct core_event event = { .kind = EV_SPAWNED, .id = unit->id, .run = run, .pid = result->pid };
 
-	unit->saved.started_at = time_realtime();
-	unit->saved.by_shell = result->by_shell;
+	unit->last.started_at = time_realtime();
+	unit->last.by_shell = result->by_shell;
 	if (launch_adopt(unit, result->pid) < 0) {
 		/* without a place in the table its exit would be taken for a stranger's: don't let it run */
-		diag(DIAG_ERROR, "%s: no memory to watch it: killed", unit->saved.name);
+		diag(DIAG_ERROR, "%s: no memory to watch it: killed", unit->config->name);
 		(void)kill(result->pid, SIGKILL);
 		failed(unit, run, &(struct spawn_result){ .stage = SPAWN_PREPARE, .error = ENOMEM });
 		return;
 	}
-	diag(DIAG_DEBUG, "%s: started, pid %d", unit->saved.name, (int)result->pid);
+	diag(DIAG_DEBUG, "%s: started, pid %d", unit->config->name, (int)result->pid);
 	(void)supervisor_feed(unit->sup, &event);
 }
 
@@ -211,6 +216,7 @@ static void on_spawned(const struct spawn_result *result, void *data)
 			failed(unit, run, result);
 		if (early.pid)
 			keeper_link_reap(sup->keeper, early.pid);
+		launch_waiting(sup);
 		return;
 	}
 	if (unit)
@@ -219,6 +225,7 @@ static void on_spawned(const struct spawn_result *result, void *data)
 		(void)kill(result->pid, SIGKILL);
 	if (early.pid)
 		launch_on_exited(sup, early.pid, early.code, early.status);
+	launch_waiting(sup);
 }
 
 /* --- in --------------------------------------------------------------------------------------- */
@@ -233,7 +240,7 @@ static void refuse(struct unit *unit, struct launch *l, uint64_t run, int error,
 	failed(unit, run, &result);
 }
 
-void launch(struct unit *unit, uint64_t run)
+static void begin(struct unit *unit, uint64_t run)
 {
 	struct supervisor *sup = unit->sup;
 	const struct service_config *c = unit->config;
@@ -247,6 +254,7 @@ void launch(struct unit *unit, uint64_t run)
 		refuse(unit, NULL, run, ENOMEM, "memory");
 		return;
 	}
+	sup->launches++;
 	*l = (struct launch){ .sup = sup, .id = unit->id, .run = run, .file_fds = { -1, -1 } };
 	launch_request(unit, &request, rlimits, RLIMITS_MAX);
 	r = open_outputs(unit, l, &request, &value);
@@ -262,6 +270,28 @@ void launch(struct unit *unit, uint64_t run)
 	r = spawner_submit(sup->spawner, &request, on_spawned, l);
 	if (r < 0)
 		refuse(unit, l, run, -r, "the spawner's queue");
+}
+
+void launch(struct unit *unit, uint64_t run)
+{
+	struct supervisor *sup = unit->sup;
+
+	if (sup->launches < LAUNCHES_MAX && list_empty(&sup->waiting)) {
+		begin(unit, run);
+		return;
+	}
+	list_remove(&unit->waiting);
+	list_append(&sup->waiting, &unit->waiting);
+}
+
+static void launch_waiting(struct supervisor *sup)
+{
+	while (sup->launches < LAUNCHES_MAX && !list_empty(&sup->waiting)) {
+		struct unit *unit = LIST_ENTRY(sup->waiting.next, struct unit, waiting);
+
+		list_remove(&unit->waiting);
+		begin(unit, core_record(sup->core, unit->id)->run);
+	}
 }
 
 /* --- out -------------------------------------------------------------------------------------- */
@@ -293,7 +323,7 @@ static bool has_leftovers(pid_t pgid)
 
 static void tell_core(struct unit *unit)
 {
-	const struct saved_exit *saved = &unit->saved.exit;
+	const struct saved_exit *saved = &unit->last.exit;
 	struct child_exit exit = child_exit_from_siginfo(saved->code, saved->status);
 	const struct service_record *record = core_record(unit->sup->core, unit->id);
 	struct core_event event = {
@@ -309,15 +339,15 @@ static void tell_core(struct unit *unit)
 	char text[CHILD_TEXT_SIZE];
 
 	child_exit_text(&exit, text);
-	if (child_is_shell_error(&exit, unit->saved.by_shell, ran, &event.error)) {
+	if (child_is_shell_error(&exit, unit->last.by_shell, ran, &event.error)) {
 		char said[CHILD_TEXT_SIZE + 80];
 
 		(void)snprintf(said, sizeof(said), "the shell %s: %s", text,
 			       event.error == ENOENT ? "command not found" : "command not executable");
 		core_set_spawn_text(unit->sup->core, unit->id, said);
 	}
-	diag(DIAG_DEBUG, "%s: %s", unit->saved.name, text);
-	unit->saved.exit.pid = 0;
+	diag(DIAG_DEBUG, "%s: %s", unit->config->name, text);
+	unit->last.exit.pid = 0;
 	unit_apply_next(unit);
 	(void)supervisor_feed(unit->sup, &event);
 	if (unit->gone) {

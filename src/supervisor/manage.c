@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Owns: the set of services: loading the directories, reloading, adding, replacing, removing. */
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,10 +102,18 @@ static void drop_cycles(struct supervisor *sup)
 		char message[CHAIN_SIZE + 64];
 
 		(void)snprintf(message, sizeof(message), "cyclic dependency detected: %s", chain);
-		diag(DIAG_ERROR, "%s: %s", unit_path(unit) ? unit_path(unit) : unit->saved.name, message);
-		invalid_add(sup, unit_path(unit), unit->saved.name, message);
+		diag(DIAG_ERROR, "%s: %s", unit_path(unit) ? unit_path(unit) : unit->config->name, message);
+		invalid_add(sup, unit_path(unit), unit->config->name, message);
 		unit_forget(unit);
 	}
+}
+
+/* Parsing leaves many times the memory that the result needs: back to the system with it (malloc_trim(3), glibc only). */
+static void give_memory_back(void)
+{
+#ifdef __GLIBC__
+	(void)malloc_trim(0);
+#endif
 }
 
 int manage_load(struct supervisor *sup, struct error *err)
@@ -126,6 +135,7 @@ int manage_load(struct supervisor *sup, struct error *err)
 		dir.items[i].config = NULL;
 	}
 	loaded_dir_fini(&dir);
+	give_memory_back();
 	if (r < 0)
 		return r;
 	drop_cycles(sup);
@@ -174,7 +184,7 @@ void unit_apply_next(struct unit *unit)
 		return;
 	unit->next = NULL;
 	if (unit_set_config(unit, next, &err) < 0) {
-		diag(DIAG_ERROR, "%s: the new definition can't be applied: %s", unit->saved.name, err.msg);
+		diag(DIAG_ERROR, "%s: the new definition can't be applied: %s", unit->config->name, err.msg);
 		config_free(next);
 	}
 }
@@ -223,7 +233,7 @@ static void set_path(struct unit *unit)
 	char path[PATH_SIZE];
 	struct supervisor *sup = unit->sup;
 
-	(void)snprintf(path, sizeof(path), "%s/%s.toml", sup->dirs[sup->dirs_n - 1].path, unit->saved.name);
+	(void)snprintf(path, sizeof(path), "%s/%s.toml", sup->dirs[sup->dirs_n - 1].path, unit->config->name);
 	free(unit->path);
 	unit->path = strdup(path);
 }
@@ -251,7 +261,7 @@ int supervisor_add(struct supervisor *sup, struct service_config *config, bool p
 		set_path(unit);
 		(void)unit_store_definition(unit);
 	}
-	supervisor_announce(sup, EVENT_ADDED, unit->saved.name, by->via);
+	supervisor_announce(sup, EVENT_ADDED, unit->config->name, by->via);
 	event.id = unit->id;
 	(void)supervisor_feed(sup, &event);
 	return 0;
@@ -380,7 +390,7 @@ static void remove_vanished(struct reload *reload, const struct loaded_dir *dir)
 
 		if (!unit || unit->removing || !unit_path(unit) || is_listed(dir, unit_path(unit)))
 			continue;
-		(void)str_copy(name, sizeof(name), unit->saved.name);
+		(void)str_copy(name, sizeof(name), unit->config->name);
 		remove_unit(unit, false, reload->by);
 		tell(reload, RELOAD_REMOVED, name, "its file is gone");
 	}

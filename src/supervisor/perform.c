@@ -36,7 +36,7 @@ static void arm_timer(struct supervisor *sup, struct unit *unit, const struct ef
 	if (unit->timer)
 		loop_timer_arm(unit->timer, e->deadline);
 	else
-		diag(DIAG_ERROR, "%s: no memory for a timer: its %s time-out is not watched", unit->saved.name,
+		diag(DIAG_ERROR, "%s: no memory for a timer: its %s time-out is not watched", unit->config->name,
 		     e->timer == TIMER_STOP ? "stop" : "start");
 }
 
@@ -75,7 +75,7 @@ static void on_gone(struct stop *stop, void *data)
 	if (unit->sup->keeper_lost && core_record(unit->sup->core, unit->id)->pid)
 		end_unknown(unit);
 	event.run = core_record(unit->sup->core, unit->id)->run;
-	if (unit->saved.exit.pid || core_record(unit->sup->core, unit->id)->pid) {
+	if (unit->last.exit.pid || core_record(unit->sup->core, unit->id)->pid) {
 		unit->gone = true; /* told after the exit, whose last lines are being read, or which the keeper is about to tell */
 		return;
 	}
@@ -92,7 +92,7 @@ static void watch_stop(struct unit *unit)
 	unit_target(unit, &target);
 	unit->stop = stop_new(unit->sup->stopper, &target, on_gone, unit);
 	if (!unit->stop)
-		diag(DIAG_ERROR, "%s: its end can't be watched: %s", unit->saved.name, strerror(errno));
+		diag(DIAG_ERROR, "%s: its end can't be watched: %s", unit->config->name, strerror(errno));
 }
 
 static bool has_command(const struct config_command *command)
@@ -195,7 +195,7 @@ static void forget_removed(void *data)
 	for (size_t i = 0; i < sup->units_n; i++) {
 		struct unit *unit = sup->units[i];
 
-		if (unit && unit->removing && !core_is_active(sup->core, unit->id) && !unit->saved.exit.pid)
+		if (unit && unit->removing && !core_is_active(sup->core, unit->id) && !unit->last.exit.pid)
 			unit_forget(unit);
 	}
 }
@@ -216,7 +216,7 @@ static void announce(struct supervisor *sup, struct unit *unit, const struct eff
 	core_cause_text(sup->core, &e->cause, event.cause, sizeof(event.cause));
 	if (to == SERVICE_FAILED)
 		core_failure_text(sup->core, unit->id, event.cause, sizeof(event.cause));
-	(void)str_copy(event.name, sizeof(event.name), unit->saved.name);
+	(void)str_copy(event.name, sizeof(event.name), unit->config->name);
 	(void)str_copy(event.from, sizeof(event.from), service_state_name(from));
 	(void)str_copy(event.to, sizeof(event.to), service_state_name(to));
 	if (from != to) {
@@ -233,7 +233,7 @@ static void critical_failed(struct supervisor *sup, struct unit *unit, const str
 
 	if (sup->exit_code == 0)
 		sup->exit_code = e->code ? e->code : 1;
-	diag(DIAG_ERROR, "%s is critical and failed: stopping all services", unit->saved.name);
+	diag(DIAG_ERROR, "%s is critical and failed: stopping all services", unit->config->name);
 	(void)supervisor_shutdown(sup, &by, NULL);
 }
 

@@ -115,14 +115,14 @@ int unit_open_log(struct unit *unit, int kept_ring_fd, uint32_t kept_slot)
 	log_opts(unit, &opts);
 	unit->ring_slot = kept_slot;
 	if (fd < 0) {
-		fd = ring_create(unit->saved.name, &opts.ring);
+		fd = ring_create(unit->config->name, &opts.ring);
 		if (fd < 0)
 			return fd;
 		(void)snprintf(key, sizeof(key), "ring:%u", unit->id);
 		r = keeper_link_keep(sup->keeper, &unit->ring_slot, key, &fd, 1);
 	}
 	if (r == 0)
-		r = log_service_add(sup->log, unit->saved.name, &opts, fd, &unit->log);
+		r = log_service_add(sup->log, unit->config->name, &opts, fd, &unit->log);
 	if (r < 0) {
 		(void)close(fd);
 		keeper_link_forget(sup->keeper, &unit->ring_slot);

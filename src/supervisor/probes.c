@@ -281,8 +281,8 @@ static void on_change(bool healthy, unsigned int attempts, const struct probe_re
 
 	(void)snprintf(text, sizeof(text), "%s%s%s", healthy ? "healthy again" : probe_error_name(result->error),
 		       result->text[0] ? ": " : "", result->text);
-	diag(healthy ? DIAG_INFO : DIAG_WARN, "%s: health check: %s", unit->saved.name, text);
-	supervisor_announce(unit->sup, EVENT_HEALTH, unit->saved.name, text);
+	diag(healthy ? DIAG_INFO : DIAG_WARN, "%s: health check: %s", unit->config->name, text);
+	supervisor_announce(unit->sup, EVENT_HEALTH, unit->config->name, text);
 	(void)supervisor_feed(unit->sup, &event);
 }
 
@@ -350,11 +350,11 @@ void probes_start(struct unit *unit, uint64_t run)
 			n++;
 		else
 			diag(DIAG_WARN, "%s: health checks of type notify and log are not made yet: this one is left out",
-			     unit->saved.name);
+			     unit->config->name);
 	}
 	unit->health = health_new(&env, checks, n);
 	if (!unit->health)
-		diag(DIAG_ERROR, "%s: no memory for its health checks", unit->saved.name);
+		diag(DIAG_ERROR, "%s: no memory for its health checks", unit->config->name);
 	else if (n == 0)
 		on_ready(unit);
 }

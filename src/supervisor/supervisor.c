@@ -31,8 +31,9 @@ struct unit *unit_find(const struct supervisor *sup, const char *name)
 
 void unit_save(struct unit *unit)
 {
-	unit->saved.core = *core_record(unit->sup->core, unit->id);
-	state_commit(unit->sup->state, unit->id, &unit->saved);
+	const struct saved saved = { .core = *core_record(unit->sup->core, unit->id), .last = unit->last };
+
+	state_commit(unit->sup->state, unit->id, &saved);
 }
 
 /* --- the step --------------------------------------------------------------------------------- */
@@ -283,6 +284,7 @@ int supervisor_new(const struct supervisor_options *options, struct supervisor *
 	sup->events.fd = -1;
 	list_init(&sup->events.listeners);
 	list_init(&sup->invalid);
+	list_init(&sup->waiting);
 	r = build(sup, options, err);
 	if (r < 0) {
 		supervisor_free(sup);
@@ -345,8 +347,8 @@ int supervisor_info(const struct supervisor *sup, uint32_t id, struct supervisor
 		.path = unit_path(unit),
 		.pid = record->pid,
 		.run = record->run,
-		.started_at = unit->saved.started_at,
-		.ended_at = unit->saved.ended_at,
+		.started_at = unit->last.started_at,
+		.ended_at = unit->last.ended_at,
 		.uptime = record->pid ? loop_now(sup->loop) - MIN(loop_now(sup->loop), record->started_at) : 0,
 		.exit_code = record->flags & RECORD_HAS_EXITED ? record->exit_code : -1,
 		.exit_signal = record->exit_signal,
@@ -388,7 +390,7 @@ bool supervisor_settled(const struct supervisor *sup, uint32_t id)
 {
 	const struct unit *unit = unit_at(sup, id);
 
-	return !unit || (!unit->next && !unit->removing && !unit->saved.exit.pid && core_is_settled(sup->core, id));
+	return !unit || (!unit->next && !unit->removing && !unit->last.exit.pid && core_is_settled(sup->core, id));
 }
 
 int supervisor_event_after(const struct supervisor *sup, uint64_t cursor, struct supervisor_event *out, uint64_t *out_lost)

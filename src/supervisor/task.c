@@ -80,7 +80,7 @@ static void ended(struct task *t, const struct child_exit *exit)
 
 	if (t->unit && exit->code != 0) {
 		child_exit_text(exit, text);
-		diag(DIAG_WARN, "%s: %s %s", t->unit->saved.name, kind_names[t->kind], text);
+		diag(DIAG_WARN, "%s: %s %s", t->unit->config->name, kind_names[t->kind], text);
 	}
 	/* a failed preparation must not start the service; cleaning up goes on with the next command */
 	if (t->unit && t->rest && *t->rest && (exit->code == 0 || t->kind == TASK_POST_STOP)) {
@@ -116,7 +116,7 @@ static void on_spawned(const struct spawn_result *result, void *data)
 	if (result->stage != SPAWN_OK) {
 		spawn_result_text(result, text, sizeof(text));
 		if (t->unit)
-			diag(DIAG_ERROR, "%s: %s: %s", t->unit->saved.name, kind_names[t->kind], text);
+			diag(DIAG_ERROR, "%s: %s: %s", t->unit->config->name, kind_names[t->kind], text);
 		finish(t, &not_run);
 		if (early.pid)
 			keeper_link_reap(sup->keeper, early.pid);
@@ -183,7 +183,7 @@ static void run_next(struct task *t, const struct config_command *command)
 	int r = submit(t, command);
 
 	if (r < 0) {
-		diag(DIAG_ERROR, "%s: %s: %s", t->unit->saved.name, kind_names[t->kind], strerror(-r));
+		diag(DIAG_ERROR, "%s: %s: %s", t->unit->config->name, kind_names[t->kind], strerror(-r));
 		finish(t, &not_run);
 	}
 }

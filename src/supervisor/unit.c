@@ -43,11 +43,11 @@ void unit_target(const struct unit *unit, struct stop_target *out)
 	*out = (struct stop_target){
 		.main = record->pid,
 		.pidfd = -1,
-		.tag = tree_tag(unit->sup->tag_instance, unit->saved.name),
+		.tag = tree_tag(unit->sup->tag_instance, unit->config->name),
 		.cgroup = unit->cgroup,
 		.mode = kill_modes[unit->config->kill_mode],
 	};
-	if (unit->saved.exit.pid)
+	if (unit->last.exit.pid)
 		out->main = 0; /* reaped already, the core is about to hear of it */
 }
 
@@ -94,7 +94,7 @@ int unit_new(struct supervisor *sup, uint32_t id, struct service_config *config,
 	unit->config = config;
 	unit->ring_slot = KEEPER_NO_SLOT;
 	list_init(&unit->pipes);
-	(void)str_copy(unit->saved.name, sizeof(unit->saved.name), config->name);
+	list_init(&unit->waiting);
 	sup->units[id] = unit;
 	*out = unit;
 	return 0;
@@ -159,6 +159,7 @@ void unit_free(struct unit *unit)
 	if (!unit)
 		return;
 	unit->sup->units[unit->id] = NULL;
+	list_remove(&unit->waiting);
 	task_cancel(unit);
 	probes_stop(unit);
 	stop_free(unit->stop);
@@ -176,7 +177,7 @@ void unit_forget(struct unit *unit)
 	struct supervisor *sup = unit->sup;
 	char name[LIMIT_NAME + 1];
 
-	(void)str_copy(name, sizeof(name), unit->saved.name);
+	(void)str_copy(name, sizeof(name), unit->config->name);
 	if (unit->remove_file && unit_path(unit) && unlink(unit_path(unit)) < 0 && errno != ENOENT)
 		diag(DIAG_ERROR, "%s: removing its file '%s': %s", name, unit_path(unit), strerror(errno));
 	if (core_remove(sup->core, unit->id, loop_now(sup->loop)) < 0)
