@@ -105,7 +105,8 @@ enum event_kind {
 	EV_SPAWN_FAILED,     /* `stage`, `error`; `transient`: fork refused, no memory, too many files: tried again later */
 	EV_READY,
 	EV_HEALTH,           /* `ok`, `attempts`: the threshold was crossed; also during starting, for readiness */
-	EV_EXITED,           /* `code` or `signal`, `core_dumped`; `leftovers`: others of the service live on */
+	EV_EXITED,           /* `code` or `signal`, `core_dumped`; `leftovers`: others of the service live on; `error`:
+	                        it was a shell that could not run the command (ENOENT, EACCES): a spawn error for good */
 	EV_GONE,             /* nothing of the service is left */
 	EV_SURVIVORS,        /* SIGKILL was sent and some live on */
 	EV_POST_STOP_DONE,

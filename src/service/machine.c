@@ -614,6 +614,17 @@ static enum service_state running_check(struct step *st)
 	return SERVICE_BLOCKED;
 }
 
+/* The process was only the shell, which could not start the command: no restart would help, and none is counted. */
+static enum service_state spawn_error(struct step *st)
+{
+	disarm(st);
+	st->s->rec.failure = FAILURE_SPAWN;
+	st->s->rec.spawn_stage = (uint8_t)st->ev->stage;
+	st->s->rec.spawn_errno = st->ev->error;
+	core_queue(st->core, st->s, TODO_CRASH);
+	return SERVICE_FAILED;
+}
+
 static enum service_state active_exited(struct step *st)
 {
 	struct service_record *rec = &st->s->rec;
@@ -629,6 +640,8 @@ static enum service_state active_exited(struct step *st)
 	set_flag(st, RECORD_LEFTOVERS, st->ev->leftovers);
 	restart_note_end(&st->s->policy, rec, st->now);
 	failure = exit_failure(st);
+	if (failure && st->ev->error && !need_going_down(st->s))
+		return spawn_error(st);
 	if (need_going_down(st->s)) {
 		rec->phase = PHASE_STOP_ASKED;
 		effect(st, EFFECT_STOP_BEGIN);

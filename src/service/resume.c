@@ -76,6 +76,16 @@ static void resume_starting(struct core *core, struct service *s, const struct c
 		resume_process(core, s, facts, now, out);
 }
 
+/* The grace begins anew: it may have passed while nobody was there to hear what came of the SIGKILL. */
+static void kill_again(struct core *core, struct service *s, usec_t now, struct effects *out)
+{
+	(void)effects_add(out, EFFECT_KILL_ALL, s);
+	s->rec.timer = TIMER_STOP;
+	s->rec.deadline = time_add(now, KILL_GRACE);
+	core_mark_dirty(core, s);
+	rearm(s, out);
+}
+
 static void resume_stopping(struct core *core, struct service *s, const struct core_facts *facts, usec_t now,
 			    struct effects *out)
 {
@@ -87,7 +97,7 @@ static void resume_stopping(struct core *core, struct service *s, const struct c
 	else if (s->rec.phase == PHASE_STOP_ASKED)
 		(void)effects_add(out, EFFECT_STOP_BEGIN, s);
 	else if (s->rec.phase == PHASE_STOP_KILL)
-		(void)effects_add(out, EFFECT_KILL_ALL, s);
+		kill_again(core, s, now, out);
 	else if (s->rec.phase == PHASE_POST_STOP && facts->kind == FACT_NOTHING)
 		(void)effects_add(out, EFFECT_RUN_POST_STOP, s);
 }

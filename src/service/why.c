@@ -2,6 +2,7 @@
 /* Owns: causes as sentences, and the walk from a state to its root. */
 #include "service/why.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -130,6 +131,16 @@ static void say_exit(struct sentence *out, const struct service *s)
 		say(out, " (core dumped)");
 }
 
+static void say_spawn_error(struct sentence *out, const struct service *s)
+{
+	/* a run that has an exit code was the shell that should have started the command */
+	if (s->rec.flags & RECORD_HAS_EXITED)
+		say(out, "spawn error: command not %s (exit code %d of the shell)",
+		    s->rec.spawn_errno == ENOENT ? "found" : "executable", s->rec.exit_code);
+	else
+		say(out, "spawn error: %s", s->spawn_text ? s->spawn_text : strerror(s->rec.spawn_errno));
+}
+
 static void say_failure(const struct core *core, const struct service *s, struct sentence *out)
 {
 	struct failure_info info = core_failure(core, s->id);
@@ -153,7 +164,7 @@ static void say_failure(const struct core *core, const struct service *s, struct
 		say(out, "dependency '%s' failed", info.name ? info.name : "?");
 		break;
 	case FAILURE_SPAWN:
-		say(out, "spawn error: %s", s->spawn_text ? s->spawn_text : strerror(s->rec.spawn_errno));
+		say_spawn_error(out, s);
 		break;
 	case FAILURE_MISSING:
 		say(out, "missing dependency '%s'", info.name ? info.name : "?");

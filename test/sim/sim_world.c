@@ -341,6 +341,14 @@ static struct core_facts facts_of(struct sim *sim, uint32_t id)
 	return (struct core_facts){ .kind = FACT_PROCESS, .pid = p->pid };
 }
 
+/* Is this the process that the record speaks of? One that was given up comes beside whatever else there is. */
+static bool adoptable(const struct service_record *rec, const struct proc *p)
+{
+	if (p->run != rec->run)
+		return false;
+	return rec->state == SERVICE_STARTING || (rec->state == SERVICE_STOPPING && !(rec->flags & RECORD_SURVIVORS));
+}
+
 /* What was in the server's memory is lost; what the kernel and the keeper hold is not. */
 static void lose_memory(struct sim *sim)
 {
@@ -355,8 +363,7 @@ static void lose_memory(struct sim *sim)
 			/* the thread that was spawning died with the server: it had got there, or not */
 			if (p->state == PROC_INFLIGHT && chance(sim, 50)) {
 				live(sim, id, p);
-				p->excused = p->run != f->saved.run || (f->saved.state != SERVICE_STARTING &&
-									f->saved.state != SERVICE_STOPPING);
+				p->excused = !adoptable(&f->saved, p);
 			} else if (p->state == PROC_INFLIGHT) {
 				p->state = PROC_NONE;
 			}

@@ -6,6 +6,8 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "service/why.h"
+
 static void start_and_stop(void **state)
 {
 	struct world w;
@@ -241,6 +243,76 @@ static void spawn_errors(void **state)
 	world_fini(&w);
 }
 
+/* The shell that was to run the command says that it can't: as permanent as an exec that failed. */
+static void shell_spawn_errors(void **state)
+{
+	static const struct {
+		int code, error;
+		const char *text;
+	} cases[] = {
+		{ 127, ENOENT, "spawn error: command not found (exit code 127 of the shell)" },
+		{ 126, EACCES, "spawn error: command not executable (exit code 126 of the shell)" },
+	};
+	char text[WHY_TEXT_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct world w;
+
+		world_init(&w);
+		(void)world_add_deps(&w, "x", world_policy(), NULL);
+		world_event(&w, EV_START, "x");
+		world_send(&w, (struct core_event){ .kind = EV_EXITED, .run = 1, .code = cases[i].code,
+						    .error = cases[i].error });
+		assert_state(&w, "x", SERVICE_FAILED);
+		assert_string_equal(failure_name(core_failure(w.core, 0).kind), "spawn_error");
+		assert_int_equal(core_failure(w.core, 0).error, cases[i].error);
+		core_failure_text(w.core, 0, text, sizeof(text));
+		assert_string_equal(text, cases[i].text);
+		assert_int_equal(world_record(&w, "x")->tries, 0);
+		world_forget(&w);
+		world_advance(&w, 3600 * SEC);
+		assert_int_equal(world_count(&w, EFFECT_SPAWN, NULL), 0);
+		/* an ordinary exit with that code is an ordinary failure */
+		world_event(&w, EV_START, "x");
+		world_exit(&w, "x", cases[i].code, 0);
+		assert_int_equal(core_failure(w.core, 0).kind, FAILURE_EXIT_CODE);
+		assert_int_not_equal(core_next_start(w.core, 0), 0);
+		world_fini(&w);
+	}
+}
+
+/* A stop that waits for dependents must not see a process appear meanwhile. */
+static void pre_start_that_ends_while_going_down_spawns_nothing(void **state)
+{
+	struct world w;
+	struct service_policy p = world_policy();
+
+	(void)state;
+	world_init(&w);
+	(void)world_add_deps(&w, "b", p, "after:a");
+	p.has_pre_start = true;
+	p.has_post_stop = true;
+	(void)world_add(&w, "a", &p);
+	world_event(&w, EV_START, "b");
+	assert_state(&w, "b", SERVICE_BLOCKED);
+	world_event(&w, EV_START, "a");
+	assert_state(&w, "b", SERVICE_RUNNING);
+	world_event(&w, EV_STOP, "b");
+	world_event(&w, EV_STOP, "a");
+	assert_state(&w, "a", SERVICE_STARTING);
+	world_forget(&w);
+	world_event(&w, EV_PRE_START_DONE, "a");
+	assert_state(&w, "a", SERVICE_STOPPING);
+	assert_int_equal(world_count(&w, EFFECT_SPAWN, "a"), 0);
+	world_event(&w, EV_GONE, "a");
+	assert_int_equal(world_count(&w, EFFECT_RUN_POST_STOP, "a"), 1);
+	world_event(&w, EV_POST_STOP_DONE, "a");
+	assert_state(&w, "a", SERVICE_EXITED);
+	world_stopped(&w, "b");
+	world_fini(&w);
+}
+
 /* Acceptance 19. */
 static void start_timeout_is_a_failure(void **state)
 {
@@ -446,6 +518,8 @@ int main(void)
 		cmocka_unit_test(stop_in_backoff_is_at_once),
 		cmocka_unit_test(any_order_of_wishes_ends_with_the_last),
 		cmocka_unit_test(spawn_errors),
+		cmocka_unit_test(shell_spawn_errors),
+		cmocka_unit_test(pre_start_that_ends_while_going_down_spawns_nothing),
 		cmocka_unit_test(start_timeout_is_a_failure),
 		cmocka_unit_test(health_policies),
 		cmocka_unit_test(oneshot_and_policies),

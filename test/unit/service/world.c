@@ -68,7 +68,7 @@ uint32_t world_add_deps(struct world *w, const char *name, struct service_policy
 	return world_add(w, name, &policy);
 }
 
-static void carry_out(struct world *w, struct effects *fx)
+void world_carry_out(struct world *w, struct effects *fx)
 {
 	for (;;) {
 		for (uint32_t id = core_take_dirty(w->core); id != CORE_NONE; id = core_take_dirty(w->core))
@@ -89,7 +89,7 @@ int world_send(struct world *w, struct core_event ev)
 	int r;
 
 	r = core_step(w->core, &ev, w->now, &fx);
-	carry_out(w, &fx);
+	world_carry_out(w, &fx);
 	while (w->answered < w->log_n) {
 		struct effect e = w->log[w->answered++];
 

@@ -31,6 +31,8 @@ struct service_policy world_policy(void);
 uint32_t world_add(struct world *w, const char *name, const struct service_policy *policy);
 /** `deps`: "requires:a after:b conflicts:c", or NULL. */
 uint32_t world_add_deps(struct world *w, const char *name, struct service_policy policy, const char *deps);
+/** Log the effects of one step, and of what follows from it. */
+void world_carry_out(struct world *w, struct effects *fx);
 int world_send(struct world *w, struct core_event ev);
 int world_event(struct world *w, enum event_kind kind, const char *name);
 int world_exit(struct world *w, const char *name, int code, int signal);
