@@ -102,7 +102,7 @@ static int list_json(struct cli *cli)
 	json_t *item;
 	size_t i;
 	/* memory and CPU would cost the server a look at /proc for each; JSON shows all there is */
-	json_t *params = json_pack("{s:b}", "usage", cli->opt.json);
+	json_t *params = json_pack("{s:b, s:b}", "usage", cli->opt.json, "invalid", true);
 	int code = ask(cli, "service.list_full", params, ASK_AGAIN, &answer);
 
 	if (code != EXIT_DONE)

@@ -182,8 +182,10 @@ void conn_send(struct rpc_conn *conn)
 		return;
 	(void)strbuf_putc(&conn->out, '\n');
 	flush(conn);
-	if (!conn->dead)
-		update_events(conn); /* what the socket did not take is sent when it has room */
+	if (!conn->dead && conn_pending(conn) > 0)
+		account(conn);
+	if (!conn->dead && conn_pending(conn) > 0)
+		update_events(conn);
 }
 
 /* --- reading ------------------------------------------------------------------------------------ */

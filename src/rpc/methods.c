@@ -42,7 +42,8 @@ static const struct rpc_param p_name[] = { NAME };
 static const struct rpc_param p_name_optional[] = { NAME_OPTIONAL };
 static const struct rpc_param p_names[] = { NAMES };
 static const struct rpc_param p_list_full[] = { NAMES,
-	{ "usage", PARAM_BOOL, false, 0, 0, "With cpu_percent and memory_bytes of each." } };
+	{ "usage", PARAM_BOOL, false, 0, 0, "With cpu_percent and memory_bytes of each." },
+	{ "invalid", PARAM_BOOL, false, 0, 0, "With the files that could not be loaded, last, in state invalid." } };
 static const struct rpc_param p_start[] = { NAME, WAIT, TIMEOUT,
 	{ "tree", PARAM_BOOL, false, 0, 0, "Start what it requires and wants too, whatever their status says." } };
 static const struct rpc_param p_change[] = { NAME, WAIT, TIMEOUT };
@@ -55,7 +56,7 @@ static const struct rpc_param p_wait[] = { NAME,
 static const struct rpc_param p_config[] = { CONFIG };
 static const struct rpc_param p_add[] = { CONFIG, PERSIST("Write it to the service directory too (default: no).") };
 static const struct rpc_param p_set[] = { CONFIG, PERSIST("Write it to the service directory too (default: yes).") };
-static const struct rpc_param p_logs_get[] = { NAME_OPTIONAL, LINES("Only the last so many; without it all."), FILTERS, UNTIL };
+static const struct rpc_param p_logs_get[] = { NAME_OPTIONAL, LINES("The last so many (default 100)."), FILTERS, UNTIL };
 static const struct rpc_param p_logs_tail[] = { NAME, LINES("The last so many (default 100)."), FILTERS, UNTIL };
 static const struct rpc_param p_logs_filter[] = {
 	{ "service", PARAM_NAME, false, 0, 0, "The service; \"name\" does as well." },
@@ -85,7 +86,7 @@ static const struct rpc_method methods[] = {
 
 	{ "service.list", NONE, "Names", ACCESS_READ, rpc_service_list, "0.3", "Names of all services." },
 	{ "service.list_full", PARAMS(p_list_full), "Rows", ACCESS_READ, rpc_service_list_full, "0.3",
-	  "All services with their states; files that could not be loaded come last, as invalid." },
+	  "All services with their states." },
 	{ "service.table", PARAMS(p_names), "Table", ACCESS_READ, rpc_service_table, "0.4",
 	  "All services as rows of plain values, files that could not be loaded last: what lists show, at a tenth of the cost." },
 	{ "service.status", PARAMS(p_name), "Status", ACCESS_READ, rpc_service_status, "0.3", "How it is with a service." },
@@ -125,9 +126,11 @@ static const struct rpc_method methods[] = {
 	{ "service.reload", NONE, "Reloaded", ACCESS_ADMIN, rpc_service_reload, "0.3",
 	  "Read the service directories again and apply what changed." },
 
-	{ "logs.get", PARAMS(p_logs_get), "Lines", ACCESS_READ, rpc_logs_get, "0.3", "Lines in memory, oldest first." },
+	{ "logs.get", PARAMS(p_logs_get), "Strings", ACCESS_READ, rpc_logs_get, "0.3",
+	  "The last lines in memory as text: \"MILLISECONDS [STREAM] CONTENT\"." },
 	{ "logs.tail", PARAMS(p_logs_tail), "Lines", ACCESS_READ, rpc_logs_tail, "0.3", "The last lines in memory." },
-	{ "logs.filter", PARAMS(p_logs_filter), "Lines", ACCESS_READ, rpc_logs_filter, "0.3", "Lines in memory that match." },
+	{ "logs.filter", PARAMS(p_logs_filter), "Strings", ACCESS_READ, rpc_logs_filter, "0.3",
+	  "Lines in memory that match, as text." },
 	{ "logs.query", PARAMS(p_logs_query), "Query", ACCESS_READ, rpc_logs_query, "0.4",
 	  "Lines in memory and on disk, of several services merged by time." },
 	{ "logs.follow", PARAMS(p_logs_follow), "Following", ACCESS_READ, rpc_logs_follow, "0.4",

@@ -13,54 +13,62 @@
 #define TAIL_LINES 100
 #define QUERY_LINES 1000
 
-static int write_lines(struct log_engine *log, const char *name, const struct query_opts *opts, struct json_out *out,
-		       struct error *error)
+/* "1795399702861 [stdout] text", as zinit 0.3.9 has it. */
+static int write_text_fn(const struct log_line *line, void *data)
+{
+	struct log_lines_out *lines = data;
+	struct strbuf text = STRBUF(LIMIT_RPC_ANSWER);
+
+	(void)strbuf_addf(&text, "%lld [%s] ", (long long)(line->ts / 1000000), log_stream_name(line->stream));
+	if (line->flags & LINE_LOST)
+		(void)strbuf_addf(&text, "--- %llu lines lost: %s ---", (unsigned long long)line->lost, log_lost_reason(line->flags));
+	else
+		(void)strbuf_add(&text, line->text, line->len);
+	json_out_strn(lines->out, strbuf_str(&text), text.len);
+	strbuf_fini(&text);
+	return lines->out->to->failed ? -ENOBUFS : 0;
+}
+
+static int write_lines(struct log_engine *log, const char *name, const struct query_opts *opts, log_line_fn fn,
+		       struct json_out *out, struct error *error)
 {
 	struct log_lines_out lines = { .out = out, .service = name };
 	struct log_service *svc = log_service_find(log, name);
-	int r = svc ? log_memory(svc, opts, log_line_write_fn, &lines, NULL, error) : 0;
+	int r = svc ? log_memory(svc, opts, fn, &lines, NULL, error) : 0;
 
 	return r == -ENOBUFS ? 0 : r; /* the answer's own check finds that it is full */
 }
 
 /* Lines in memory of the service that the call names, or of all that its caller may see. */
-static enum rpc_outcome write_memory(struct rpc_call *call, struct query_opts *opts, struct json_out *out,
+static enum rpc_outcome write_memory(struct rpc_call *call, uint64_t lines_otherwise, log_line_fn fn, struct json_out *out,
 				     struct rpc_error *err)
 {
 	struct supervisor *sup = rpc_call_supervisor(call);
 	AUTO(auto_free) uint32_t *ids = NULL;
+	struct query_opts opts;
 	struct error error;
-	int n = select_services(call, &ids, err);
+	int n = log_question(call, &opts, err) < 0 ? RPC_FAILED : select_services(call, &ids, err);
 	int r = 0;
 
 	if (n < 0)
 		return RPC_FAILED;
-	opts->memory_only = true;
+	opts.last = (uint64_t)param_int(call->params, "lines", (int64_t)lines_otherwise);
+	opts.memory_only = true;
 	json_out_open_array(out);
 	for (int i = 0; i < n && r == 0; i++)
-		r = write_lines(supervisor_log(sup), core_name(supervisor_core(sup), ids[i]), opts, out, &error);
+		r = write_lines(supervisor_log(sup), core_name(supervisor_core(sup), ids[i]), &opts, fn, out, &error);
 	json_out_close_array(out);
 	return r < 0 ? (enum rpc_outcome)rpc_error_from(err, &error, NULL) : RPC_DONE;
 }
 
 RPC_HANDLER(rpc_logs_get)
 {
-	struct query_opts opts;
-
-	if (log_question(call, &opts, err) < 0)
-		return RPC_FAILED;
-	opts.last = (uint64_t)param_int(call->params, "lines", INT64_MAX);
-	return write_memory(call, &opts, out, err);
+	return write_memory(call, TAIL_LINES, write_text_fn, out, err);
 }
 
 RPC_HANDLER(rpc_logs_tail)
 {
-	struct query_opts opts;
-
-	if (log_question(call, &opts, err) < 0)
-		return RPC_FAILED;
-	opts.last = (uint64_t)param_int(call->params, "lines", TAIL_LINES);
-	return write_memory(call, &opts, out, err);
+	return write_memory(call, TAIL_LINES, log_line_write_fn, out, err);
 }
 
 /* The service stands under "service" here; "name" is understood as well. */
@@ -72,7 +80,7 @@ RPC_HANDLER(rpc_logs_filter)
 		return rpc_error_set(err, RPC_INTERNAL_ERROR, "out of memory");
 	if (!json_object_get(call->params, "name"))
 		return rpc_error_set(err, RPC_INVALID_PARAMS, "parameter 'service': missing; expected the name of a service");
-	return rpc_logs_get(call, out, err);
+	return write_memory(call, INT64_MAX, write_text_fn, out, err);
 }
 
 /* --- the whole history ---------------------------------------------------------------------------------- */

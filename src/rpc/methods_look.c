@@ -61,7 +61,7 @@ RPC_HANDLER(rpc_service_list_full)
 	json_out_open_array(out);
 	for (int i = 0; i < n; i++)
 		service_write_row(sup, ids[i], usage, out);
-	if (!select_names(call))
+	if (param_bool(call->params, "invalid", false))
 		write_invalid(call, out);
 	json_out_close_array(out);
 	return RPC_DONE;

@@ -52,7 +52,8 @@ static const struct {
 	{ "State", OBJECT("\"state\"", "\"state\":{\"enum\":[" STATES ",\"invalid\"]},\"pid\":" INT ",\"exit_code\":" INT_OR_NULL
 			  ",\"reason\":" REF("Reason") ",\"waiting_on\":" STRS) },
 	{ "Row", OBJECT("\"name\",\"state\",\"is_target\",\"pid\"",
-			"\"name\":" STR ",\"state\":" REF("State") ",\"is_target\":" BOOLEAN ",\"pid\":" INT ",\"error\":" STR
+			"\"name\":" STR ",\"state\":" REF("State") ",\"is_target\":" BOOLEAN ",\"pid\":" INT
+			",\"exit_code\":" INT_OR_NULL ",\"error\":" STR
 			",\"cpu_percent\":" NUM ",\"memory_bytes\":" INT "," ADDITIONS) },
 	{ "Rows", LIST("Row") },
 	{ "Table", OBJECT("\"columns\",\"rows\"", "\"columns\":" STRS ",\"rows\":{\"type\":\"array\",\"items\":{\"type\":\"array\",\"items\":"
@@ -65,7 +66,7 @@ static const struct {
 			       ",\"satisfied\":" BOOLEAN ",\"state\":{\"oneOf\":[{\"type\":\"null\"}," REF("State") "]}") },
 	{ "Full", OBJECT("\"name\",\"state\",\"is_target\",\"uptime_secs\",\"dependencies\"",
 			 "\"name\":" STR ",\"state\":" REF("State") ",\"is_target\":" BOOLEAN ",\"pid\":" INT
-			 ",\"uptime_secs\":" INT_OR_NULL ",\"dependencies\":" LIST("Dependency")
+			 ",\"exit_code\":" INT_OR_NULL ",\"uptime_secs\":" INT_OR_NULL ",\"dependencies\":" LIST("Dependency")
 			 ",\"cpu_percent\":" NUM ",\"memory_bytes\":" INT "," ADDITIONS) },
 	{ "Stats", OBJECT("\"pid\",\"cpu_percent\",\"memory_bytes\"",
 			  "\"pid\":" INT ",\"cpu_percent\":" NUM ",\"memory_bytes\":" INT) },

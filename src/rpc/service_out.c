@@ -82,7 +82,7 @@ static bool describe(const struct supervisor *sup, uint32_t id, char *out, size_
 
 	if (core_state(core, id) == SERVICE_FAILED) {
 		core_failure_text(core, id, out, size);
-		return true;
+		return core_failure(core, id).kind != FAILURE_EXIT_CODE; /* which exit_code tells */
 	}
 	if (core_state(core, id) != SERVICE_BLOCKED)
 		return false;
@@ -243,6 +243,13 @@ void service_write_status(const struct supervisor *sup, uint32_t id, struct json
 	json_out_close_object(out);
 }
 
+static bool is_satisfied(const struct core *core, enum dep_kind kind, uint32_t other)
+{
+	if (kind == DEP_CONFLICTS)
+		return !core_is_active(core, other);
+	return kind == DEP_WANTS || core_is_satisfied(core, other);
+}
+
 static void write_dependencies(const struct supervisor *sup, uint32_t id, struct json_out *out)
 {
 	const struct core *core = supervisor_core(sup);
@@ -254,17 +261,14 @@ static void write_dependencies(const struct supervisor *sup, uint32_t id, struct
 	json_out_key(out, "dependencies");
 	json_out_open_array(out);
 	for (size_t i = 0; core_dependency(core, id, i, &kind, &name, &other); i++) {
-		bool known = other != CORE_NONE && supervisor_info(sup, other, &info) == 0;
-
+		if (other == CORE_NONE || supervisor_info(sup, other, &info) < 0)
+			continue; /* clients expect a state; service.why names what is missing */
 		json_out_open_object(out);
 		json_out_member_str(out, "name", name);
 		json_out_member_str(out, "dep_type", dep_kind_name(kind));
-		json_out_member_bool(out, "satisfied", kind == DEP_WANTS || (known && core_is_satisfied(core, other)));
+		json_out_member_bool(out, "satisfied", is_satisfied(core, kind, other));
 		json_out_key(out, "state");
-		if (known)
-			write_state(sup, other, &info, out);
-		else
-			json_out_null(out);
+		write_state(sup, other, &info, out);
 		json_out_close_object(out);
 	}
 	json_out_close_array(out);
@@ -289,6 +293,7 @@ static void write_head(const struct supervisor *sup, uint32_t id, const struct s
 	write_state(sup, id, info, out);
 	json_out_member_bool(out, "is_target", info->config && info->config->is_target);
 	json_out_member_int(out, "pid", info->pid);
+	write_exit_code(info, out);
 	write_additions(sup, id, info, out);
 }
 

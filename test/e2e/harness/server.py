@@ -198,7 +198,7 @@ class Server:
 
     def all(self):
         """Status of every service, by name."""
-        return {entry["name"]: flat(entry) for entry in self.rpc("service.list_full")}
+        return {entry["name"]: flat(entry) for entry in self.rpc("service.list_full", {"invalid": True})}
 
     def state(self, name):
         return self.status(name)["state"]
@@ -221,10 +221,8 @@ class Server:
 
     def log(self, name, lines=None):
         """Entries of the log, oldest first."""
-        params = {"name": name}
-        if lines is not None:
-            params["lines"] = lines
-        return [line(entry) for entry in self.rpc("logs.tail" if lines is not None else "logs.get", params)]
+        params = {"name": name, "lines": 1 << 31 if lines is None else lines}
+        return [line(entry) for entry in self.rpc("logs.tail", params)]
 
     def lines(self, name):
         return [entry["line"] for entry in self.log(name)]
