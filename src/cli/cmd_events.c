@@ -12,6 +12,8 @@
 
 #define SHOWN 100
 #define SHOWN_FOLLOWING 10
+/* Events that this user may not see never come. */
+#define IDLE_MS 1000
 
 struct events {
 	struct cli *cli;
@@ -87,7 +89,7 @@ static int find_last(struct events *e)
 int cmd_events(struct cli *cli, int argc, char **argv)
 {
 	struct events e = { .cli = cli };
-	const struct follow follow = { "events.subscribe", params, NULL, got, done, &e };
+	const struct follow follow = { "events.subscribe", params, NULL, got, done, IDLE_MS, &e };
 	int shown = cli->opt.lines >= 0 ? cli->opt.lines : cli->opt.follow ? SHOWN_FOLLOWING : SHOWN;
 	int code;
 

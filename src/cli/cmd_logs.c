@@ -21,7 +21,10 @@
 struct logs {
 	struct cli *cli;
 	json_t *question; /* what is wanted, as parameters */
-	json_t *cursors;  /* name -> where to go on; NULL until the subscription has begun */
+	json_t *cursors;  /* name -> where to go on; NULL until the server has said where all of them are */
+	bool live;        /* what was there is printed */
+	ts_ns last;       /* until then: time of the last line that was printed, and ... */
+	unsigned int same, skip; /* ... how many of exactly that time; how many of those are still to come again */
 	struct lines lines;
 };
 
@@ -78,14 +81,21 @@ static json_t *make_question(struct cli *cli, int argc, char **argv)
 
 static json_t *follow_params(void *data)
 {
-	const struct logs *logs = data;
+	struct logs *logs = data;
+	char since[TIME_RFC3339_SIZE];
 	json_t *params = json_copy(logs->question);
 
-	if (!logs->cursors)
+	if (!logs->cursors && logs->last == 0)
 		return params;
 	(void)json_object_del(params, "lines");
 	(void)json_object_del(params, "since");
-	(void)json_object_set(params, "cursors", logs->cursors);
+	if (logs->cursors) {
+		(void)json_object_set(params, "cursors", logs->cursors);
+	} else {
+		time_rfc3339(logs->last, since);
+		(void)json_object_set_new(params, "since", json_string(since));
+		logs->skip = logs->same;
+	}
 	return params;
 }
 
@@ -96,10 +106,23 @@ static void follow_began(const json_t *answer, void *data)
 	const json_t *name;
 	size_t i;
 
-	if (!logs->cursors)
-		logs->cursors = json_object();
 	json_array_foreach(names, i, name)
 		lines_fit(&logs->lines, json_is_string(name) ? json_string_value(name) : "");
+}
+
+/* A line of what was there: not printed again if the server broke off in the middle and began anew. */
+static void print_past(struct logs *logs, const json_t *line)
+{
+	ts_ns t = json_int(line, "timestamp_ns", 0);
+
+	if (logs->skip > 0 && t == logs->last) {
+		logs->skip--;
+		return;
+	}
+	logs->skip = 0;
+	logs->same = t == logs->last ? logs->same + 1 : 1;
+	logs->last = t;
+	lines_print(&logs->lines, line, stdout);
 }
 
 static void follow_got(const json_t *params, void *data)
@@ -110,13 +133,29 @@ static void follow_got(const json_t *params, void *data)
 	const json_t *line;
 	size_t i;
 
+	if (logs->live && !logs->cli->opt.follow)
+		return;
 	if (json_object_get(params, "lost"))
 		lines_print(&logs->lines, params, stdout);
 	json_array_foreach(lines, i, line)
-		lines_print(&logs->lines, line, stdout);
-	(void)json_object_update(logs->cursors, json_object_get(params, "cursors"));
-	if (service && json_object_get(params, "cursor"))
+	{
+		if (logs->live)
+			lines_print(&logs->lines, line, stdout);
+		else
+			print_past(logs, line);
+	}
+	if (json_flag(params, "live")) {
+		logs->live = true;
+		json_decref(logs->cursors);
+		logs->cursors = json_copy(json_object_get(params, "cursors"));
+	} else if (logs->cursors && service && json_object_get(params, "cursor")) {
 		(void)json_object_set(logs->cursors, service, json_object_get(params, "cursor"));
+	}
+}
+
+static bool is_done(const void *data)
+{
+	return ((const struct logs *)data)->live;
 }
 
 /* --- once ------------------------------------------------------------------------------------- */
@@ -151,7 +190,8 @@ static int print_once(struct logs *logs)
 int cmd_logs(struct cli *cli, int argc, char **argv)
 {
 	struct logs logs = { .cli = cli };
-	const struct follow follow = { "logs.follow", follow_params, follow_began, follow_got, NULL, &logs };
+	const struct follow follow = { "logs.follow", follow_params, follow_began, follow_got,
+				       cli->opt.follow ? NULL : is_done, SEARCH_MS, &logs };
 	bool several = argc != 1 || strpbrk(argv[0], "@*?");
 	int code;
 
@@ -159,7 +199,12 @@ int cmd_logs(struct cli *cli, int argc, char **argv)
 	if (!logs.question)
 		return EXIT_USAGE;
 	logs.lines = lines_init(cli, several);
-	code = cli->opt.follow ? follow_run(cli, &follow) : print_once(&logs);
+	/* a subscription has no bound; but it has no end either */
+	code = cli->opt.until ? print_once(&logs) : follow_run(cli, &follow);
+	if (code == EXIT_DONE && !cli->opt.until && !cli->opt.follow && !logs.live) {
+		say(cli, "the search takes too long");
+		code = EXIT_TIMEOUT;
+	}
 	json_decref(logs.cursors);
 	json_decref(logs.question);
 	return code;

@@ -7,9 +7,6 @@
 #include "base/str.h"
 #include "cli/ask.h"
 
-/* Who wants a part only is served when nothing came for so long. */
-#define IDLE_MS 1000
-
 static void on_notify(const char *method, const json_t *params, void *data)
 {
 	const struct follow *f = data;
@@ -37,7 +34,7 @@ static int listen_to(struct cli *cli, const struct follow *f, struct zinit_error
 	while (r > 0 && !(f->done && f->done(f->data))) {
 		if (fflush(stdout) != 0)
 			return 0; /* nobody reads any more; main() tells by the exit code */
-		r = zinit_dispatch(cli->client, f->done ? IDLE_MS : -1, err);
+		r = zinit_dispatch(cli->client, f->done ? f->idle_ms : -1, err);
 	}
 	return r < 0 ? r : 0;
 }

@@ -13,7 +13,8 @@ struct follow {
 	json_t *(*params)(void *data);                        /* where to go on; NULL: out of memory */
 	void (*began)(const json_t *answer, void *data);      /* the answer to `method`; may be NULL */
 	void (*got)(const json_t *params, void *data);        /* one notification */
-	bool (*done)(const void *data);                       /* end now? Asked after each round; may be NULL */
+	bool (*done)(const void *data);                       /* end now? Asked after each round; NULL: never */
+	int idle_ms;                                          /* with `done`: end when nothing came for so long */
 	void *data;
 };
 

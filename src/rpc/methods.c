@@ -135,6 +135,7 @@ static const struct rpc_method methods[] = {
 	  "Lines in memory and on disk, of several services merged by time." },
 	{ "logs.follow", PARAMS(p_logs_follow), "Following", ACCESS_READ, rpc_logs_follow, "0.4",
 	  "Lines as they come, as notifications logs.follow {subscription, service, lines, cursor} on this connection. "
+	  "{subscription, live: true, cursors} says that the lines that were there are sent, and where each service stands. "
 	  "Lines that were overwritten before the client took them are told as {subscription, service, lost, reason}." },
 	{ "events.subscribe", PARAMS(p_subscribe), "Subscribed", ACCESS_READ, rpc_events_subscribe, "0.4",
 	  "Events as they come, as notifications events.subscribe {subscription, events, cursor, lost} on this connection." },

@@ -28,6 +28,7 @@ struct log_sub {
 	struct log_query *query; /* the lines that were there; NULL: done */
 	json_t *names;       /* NULL: every service */
 	bool paused;
+	bool live;           /* what was there is sent, and the client was told so */
 };
 
 /* One service of a subscription. */
@@ -212,6 +213,31 @@ static int follow_source(struct source *source, const struct log_cursor *from)
 	return 0;
 }
 
+/*
+ * What was there is sent; from here on lines come as they are written. Says where each service stands, so that a client
+ * that has not seen a line of it yet can go on from here after a restart of the server.
+ */
+static void send_live(struct log_sub *logs)
+{
+	char cursor[CURSOR_TEXT_SIZE];
+	struct source *source;
+	struct json_out out;
+
+	stream_message_begin(&logs->sub, METHOD, &out);
+	json_out_member_bool(&out, "live", true);
+	json_out_key(&out, "cursors");
+	json_out_open_object(&out);
+	LIST_FOREACH (source, &logs->sources, node) {
+		log_cursor_format(&source->at, cursor);
+		json_out_member_str(&out, source->name, cursor);
+	}
+	json_out_close_object(&out);
+	json_out_key(&out, "lines");
+	json_out_open_array(&out);
+	json_out_close_array(&out);
+	stream_message_end(&logs->sub, &out);
+}
+
 static void pump(struct rpc_sub *sub)
 {
 	struct log_sub *logs = of(sub);
@@ -223,6 +249,10 @@ static void pump(struct rpc_sub *sub)
 	}
 	if (logs->query)
 		return;
+	if (!logs->live) {
+		logs->live = true;
+		send_live(logs);
+	}
 	LIST_FOREACH (source, &logs->sources, node)
 		pump_source(source);
 }
