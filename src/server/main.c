@@ -147,7 +147,7 @@ static int lock_log_dir(struct brain *b, struct error *err)
 	r = make_dirs(b->log_dir);
 	if (r < 0)
 		return error_set(err, -r, "making the log directory '%s': %s", b->log_dir, strerror(-r));
-	(void)snprintf(path, sizeof(path), "%s/.lock", b->log_dir);
+	(void)snprintf(path, sizeof(path), "%s/.owner", b->log_dir);
 	b->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (b->lock_fd < 0)
 		return error_set(err, errno, "'%s': %s", path, strerror(errno));
