@@ -220,8 +220,10 @@ static int follow_source(struct source *source, const struct log_cursor *from)
 static void send_live(struct log_sub *logs)
 {
 	char cursor[CURSOR_TEXT_SIZE];
+	const char *name = NULL;
 	struct source *source;
 	struct json_out out;
+	size_t n = 0;
 
 	stream_message_begin(&logs->sub, METHOD, &out);
 	json_out_member_bool(&out, "live", true);
@@ -230,8 +232,14 @@ static void send_live(struct log_sub *logs)
 	LIST_FOREACH (source, &logs->sources, node) {
 		log_cursor_format(&source->at, cursor);
 		json_out_member_str(&out, source->name, cursor);
+		name = source->name;
+		n++;
 	}
 	json_out_close_object(&out);
+	if (n == 1) { /* as the messages with lines have it */
+		json_out_member_str(&out, "service", name);
+		json_out_member_str(&out, "cursor", cursor);
+	}
 	json_out_key(&out, "lines");
 	json_out_open_array(&out);
 	json_out_close_array(&out);
