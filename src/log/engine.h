@@ -86,6 +86,8 @@ struct log_engine {
 	struct loop_io *main_io;
 	struct map services;
 	struct list followed;
+	struct list queries;
+	char *dir; /* NULL: no store */
 	log_ended_fn on_ended;
 	void *data;
 	/* set before the threads start */
@@ -130,6 +132,8 @@ void main_source_ended(struct log_msg *msg);
 void main_drained(struct log_msg *msg);
 void main_service_retired(struct log_msg *msg);
 
+/** Main: end all questions early; each goes with its last message. */
+void ask_cancel_all(struct log_engine *e);
 /** Main: call the followers whose services have new lines. */
 void follow_wake_all(struct log_engine *e);
 /** Main: give up a hold on a service; the last one frees it. */

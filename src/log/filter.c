@@ -12,6 +12,7 @@
 
 #include "base/mem.h"
 #include "log/query.h"
+#include "log/query_source.h"
 
 #define MATCH_LIMIT 1000000U
 #define HEAP_LIMIT_KIB 16384U
@@ -82,7 +83,31 @@ static int add_patterns(struct query_filter *f, const struct query_opts *opts, s
 			return error_set(err, ENOMEM, "out of memory");
 		f->substring_len = strlen(opts->substring);
 	}
-	return opts->regex ? compile(f, opts->regex, false, opts->ignore_case, err) : 0;
+	if (!opts->regex || !opts->regex[0])
+		return 0;
+	/* A pattern without anything special is a substring. */
+	if (!f->substring && !opts->ignore_case && !strpbrk(opts->regex, "\\^$.[|()?*+{#")) {
+		f->substring = strdup(opts->regex);
+		f->substring_len = strlen(opts->regex);
+		return f->substring ? 0 : error_set(err, ENOMEM, "out of memory");
+	}
+	return compile(f, opts->regex, false, opts->ignore_case, err);
+}
+
+const char *query_filter_needle(const struct query_filter *f, size_t *out_len)
+{
+	*out_len = f->substring_len;
+	return f->substring;
+}
+
+ts_ns query_filter_since(const struct query_filter *f)
+{
+	return f->since;
+}
+
+ts_ns query_filter_until(const struct query_filter *f)
+{
+	return f->until;
 }
 
 int query_filter_new(const struct query_opts *opts, struct query_filter **out, struct error *err)

@@ -3,6 +3,7 @@
 #include "log/log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 #define SIZE_DEFAULT (10U << 20)
 #define SIZE_MIN (4U << 10)
 #define FILES_DEFAULT 5
+#define WAIT_MSEC 10
 
 static void poke(int fd)
 {
@@ -89,16 +91,22 @@ static void store_progress(void *data)
 		poke(e->reader_fd);
 }
 
-static void main_wakes(struct loop_io *io, uint32_t events, void *data)
+static void run_main_queue(struct log_engine *e)
 {
-	struct log_engine *e = data;
 	uint64_t count;
 
-	(void)io;
-	(void)events;
 	(void)!read(e->main_fd, &count, sizeof(count));
 	atomic_store(&e->main_wake, false);
 	engine_run_queue(e, &e->to_main);
+}
+
+static void main_wakes(struct loop_io *io, uint32_t events, void *data)
+{
+	struct log_engine *e = data;
+
+	(void)io;
+	(void)events;
+	run_main_queue(e);
 	follow_wake_all(e);
 }
 
@@ -111,6 +119,7 @@ static void engine_release(struct log_engine *e)
 	auto_close(&e->reader_fd);
 	auto_close(&e->epoll_fd);
 	map_fini(&e->services);
+	free(e->dir);
 	(void)pthread_mutex_destroy(&e->lock);
 	free(e);
 }
@@ -157,11 +166,13 @@ int log_engine_new(struct loop *loop, const struct log_options *opts, struct log
 	e->data = opts->data;
 	map_init(&e->services);
 	list_init(&e->followed);
+	list_init(&e->queries);
 	list_init(&e->to_reader);
 	list_init(&e->to_main);
 	list_init(&e->stalled);
 	(void)pthread_mutex_init(&e->lock, NULL);
-	code = open_descriptors(e);
+	e->dir = opts->dir ? strdup(opts->dir) : NULL;
+	code = opts->dir && !e->dir ? -ENOMEM : open_descriptors(e);
 	if (code < 0)
 		return error_set(err, -code, "log engine: %s", strerror(-code));
 	if (opts->dir)
@@ -187,12 +198,28 @@ static void reader_stop(struct log_msg *msg)
 	CONTAINER_OF(msg, struct stop_msg, msg)->engine->stop = true;
 }
 
+/* Questions under way are ended. Returns false if one of them hangs in the disk. */
+static bool end_queries(struct log_engine *e, usec_t patience)
+{
+	struct pollfd p = { .fd = e->main_fd, .events = POLLIN };
+	usec_t deadline = time_add(time_boottime(), patience);
+
+	ask_cancel_all(e);
+	while (!list_empty(&e->queries) && time_boottime() < deadline) {
+		if (poll(&p, 1, WAIT_MSEC) > 0)
+			run_main_queue(e);
+	}
+	return list_empty(&e->queries);
+}
+
 void log_engine_free(struct log_engine *e, usec_t patience)
 {
 	struct stop_msg stop = { .msg.run = reader_stop, .engine = e };
+	bool answered;
 
 	if (!e)
 		return;
+	answered = end_queries(e, patience);
 	while (e->services.n) {
 		MAP_FOREACH(slot, &e->services) {
 			log_service_remove(slot->value);
@@ -201,8 +228,8 @@ void log_engine_free(struct log_engine *e, usec_t patience)
 	}
 	engine_to_reader(e, &stop.msg);
 	(void)pthread_join(e->reader, NULL);
-	/* A store that hangs in the disk still refers to the engine and its services: they are left to it. */
-	if (!store_free(e->store, patience))
+	/* What hangs in the disk still refers to the engine and its services: they are left to it. */
+	if (!store_free(e->store, patience) || !answered)
 		return;
 	engine_run_queue(e, &e->to_main);
 	engine_release(e);

@@ -54,7 +54,8 @@ struct query_opts {
 	bool ignore_case;         /* for substring and regex */
 	bool by_run;              /* only run `run`: > 0 that one, 0 the newest, -1 the one before it ... */
 	int64_t run;
-	bool memory_only;         /* what the ring holds within its max_lines; no disk */
+	bool memory_only;         /* what the ring holds within its max_lines; no disk. by_run implies it. */
+	const _Atomic bool *stop; /* set by another thread: end with -ECANCELED; may be NULL */
 };
 
 /** The defaults: every line, oldest first. */

@@ -61,11 +61,21 @@ bool cri_parse(const char *line, size_t len, struct log_line *out);
  */
 int64_t segment_repair(int fd, uint64_t *out_size);
 
+/** Reads a segment line by line, plain or compressed. */
+struct segment_reader;
 /**
- * Give each line of a segment from the beginning; plain or zstd by its name; at most `max_bytes` of a plain one
- * (UINT64_MAX: all). What is not a line is passed over. Returns 0, what `fn` returned, or negative errno (-EIO: damaged).
+ * Open a segment to read [from, to) of its uncompressed bytes (UINT64_MAX: to its end). A plain one that was compressed
+ * since it was listed is found all the same. `needle` (may be NULL, borrowed): give only lines that contain these
+ * `needle_len` bytes somewhere: quick. Returns 0; -ENOENT: deleted meanwhile; -ENOMEM; or another negative errno.
  */
-int segment_read(int dir_fd, const struct segment *s, uint64_t max_bytes, log_line_fn fn, void *data);
+int segment_open(int dir_fd, const struct segment *s, uint64_t from, uint64_t to, const char *needle, size_t needle_len,
+		 struct segment_reader **out);
+/**
+ * The next line; its text is valid until the next call. What is not a line of the format is passed over.
+ * Returns 1, 0 at the end, or negative errno (-EIO: damaged).
+ */
+int segment_next(struct segment_reader *r, struct log_line *out);
+void segment_close(struct segment_reader *r);
 
 /** Compress a closed segment in place of the plain file, crash-safe; the bytes before and after in `out_saved`. */
 int segment_zip(int dir_fd, const struct segment *s, int64_t *out_saved);

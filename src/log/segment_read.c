@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Owns: reading segments line by line, plain or compressed, and compressing them. */
+/* Owns: reading segments line by line, plain or compressed. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,231 +13,183 @@
 #include "base/mem.h"
 #include "log/segment.h"
 
-/* Decompressed text is taken in windows of this size; a line that is longer is not ours. */
-#define WINDOW (4U << 20)
-#define ZIP_LEVEL 1
+#define WINDOW_FIRST (256U << 10)
+/* A line that is longer than this is not ours. */
+#define WINDOW_MAX (4U << 20)
 
-/* Give the whole lines in [p, p + n). Returns what `fn` did; `*used` bytes were taken. */
-static int give_lines(const char *p, size_t n, size_t *used, log_line_fn fn, void *data)
-{
-	const char *begin = p;
-	const char *end = p + n;
-	const char *nl;
-	struct log_line line;
-	int code = 0;
-
-	while (code == 0 && (nl = memchr(p, '\n', (size_t)(end - p)))) {
-		if (cri_parse(p, (size_t)(nl - p), &line))
-			code = fn(&line, data);
-		p = nl + 1;
-	}
-	*used = (size_t)(p - begin);
-	return code;
-}
-
-static int read_plain(int fd, uint64_t max_bytes, log_line_fn fn, void *data)
-{
-	struct stat st;
-	size_t len;
-	size_t used;
-	char *map;
-	int code;
-
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	len = (size_t)MIN((uint64_t)st.st_size, max_bytes);
-	if (!len)
-		return 0;
-	/*
-	 * Mapped, for speed. The writer cuts only what lies behind its announced end, which is where `max_bytes` ends; a
-	 * stranger who cuts a segment while it is read would be a SIGBUS, so the file is read in the ordinary way.
-	 */
-	map = malloc(MIN(len, (size_t)WINDOW));
-	if (!map)
-		return -ENOMEM;
-	code = 0;
-	for (size_t at = 0, have = 0; code == 0;) {
-		ssize_t got = pread(fd, map + have, MIN(len - at, (size_t)WINDOW - have), (off_t)at);
-
-		if (got <= 0) {
-			code = got < 0 ? -errno : 0;
-			break;
-		}
-		at += (size_t)got;
-		have += (size_t)got;
-		code = give_lines(map, have, &used, fn, data);
-		have -= used;
-		memmove(map, map + used, have);
-		if (have == WINDOW)
-			have = 0;
-	}
-	free(map);
-	return code;
-}
-
-struct unzip {
-	ZSTD_DStream *stream;
-	char *in;
-	char *out;
+struct segment_reader {
+	int fd;
+	ZSTD_DStream *zstd; /* NULL: a plain file */
+	char *in;           /* compressed bytes */
+	ZSTD_inBuffer input;
+	uint64_t skip;      /* uncompressed bytes to pass over */
+	uint64_t left;      /* uncompressed bytes to give after that */
+	const char *needle;
+	size_t needle_len;
+	char *window;
+	size_t size;
+	size_t at;          /* next byte of the window to look at */
+	size_t end;
 };
 
-static void unzip_fini(struct unzip *u)
+void segment_close(struct segment_reader *r)
 {
-	(void)ZSTD_freeDStream(u->stream);
-	free(u->in);
-	free(u->out);
+	if (!r)
+		return;
+	(void)ZSTD_freeDStream(r->zstd);
+	auto_close(&r->fd);
+	free(r->in);
+	free(r->window);
+	free(r);
 }
 
-static int read_zipped(int fd, log_line_fn fn, void *data)
-{
-	size_t in_size = ZSTD_DStreamInSize();
-	AUTO(unzip_fini) struct unzip u = { ZSTD_createDStream(), malloc(in_size), malloc(WINDOW) };
-	size_t have = 0;
-	size_t used;
-	int code = 0;
+DEFINE_AUTO(struct segment_reader, auto_reader, segment_close)
 
-	if (!u.stream || !u.in || !u.out)
-		return -ENOMEM;
-	for (;;) {
-		ssize_t got = read(fd, u.in, in_size);
-		ZSTD_inBuffer in = { u.in, (size_t)MAX(got, 0), 0 };
-
-		if (got <= 0)
-			return got < 0 ? -errno : 0;
-		while (in.pos < in.size) {
-			ZSTD_outBuffer out = { u.out, WINDOW, have };
-			size_t r = ZSTD_decompressStream(u.stream, &out, &in);
-
-			if (ZSTD_isError(r))
-				return -EIO;
-			code = give_lines(u.out, out.pos, &used, fn, data);
-			if (code)
-				return code;
-			have = out.pos - used;
-			memmove(u.out, u.out + used, have);
-			if (have == WINDOW)
-				have = 0;
-		}
-	}
-}
-
-int segment_read(int dir_fd, const struct segment *s, uint64_t max_bytes, log_line_fn fn, void *data)
+static int open_file(int dir_fd, const struct segment *s, bool *out_zipped)
 {
 	struct segment twin = *s;
 	char name[SEGMENT_NAME_SIZE];
-	AUTO(auto_close) int fd = -1;
+	int fd;
 
 	segment_name(&twin, name);
 	fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0 && errno == ENOENT && !twin.zipped) {
-		/* it was compressed since it was listed */
 		twin.zipped = true;
 		segment_name(&twin, name);
 		fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	}
-	if (fd < 0)
-		return -errno;
-	return twin.zipped ? read_zipped(fd, fn, data) : read_plain(fd, max_bytes, fn, data);
+	*out_zipped = twin.zipped;
+	return fd < 0 ? -errno : fd;
 }
 
-struct zip {
-	ZSTD_CCtx *ctx;
-	char *in;
-	char *out;
-};
-
-static void zip_fini(struct zip *z)
+int segment_open(int dir_fd, const struct segment *s, uint64_t from, uint64_t to, const char *needle, size_t needle_len,
+		 struct segment_reader **out)
 {
-	(void)ZSTD_freeCCtx(z->ctx);
-	free(z->in);
-	free(z->out);
-}
+	AUTO(auto_reader) struct segment_reader *r = calloc(1, sizeof(*r));
+	bool zipped;
 
-static int zip_stream(struct zip *z, int from, int to)
-{
-	size_t in_size = ZSTD_CStreamInSize();
-	size_t out_size = ZSTD_CStreamOutSize();
-
-	for (;;) {
-		ssize_t got = read(from, z->in, in_size);
-		ZSTD_inBuffer in = { z->in, (size_t)MAX(got, 0), 0 };
-		size_t left;
-
-		if (got < 0)
-			return -errno;
-		do {
-			ZSTD_outBuffer out = { z->out, out_size, 0 };
-			int code;
-
-			left = ZSTD_compressStream2(z->ctx, &out, &in, got ? ZSTD_e_continue : ZSTD_e_end);
-			if (ZSTD_isError(left))
-				return -EIO;
-			code = fd_write_all(to, z->out, out.pos);
-			if (code < 0)
-				return code;
-		} while (got ? in.pos < in.size : left > 0);
-		if (!got)
-			return 0;
-	}
-}
-
-static int zip_file(int from, int to)
-{
-	AUTO(zip_fini) struct zip z = { ZSTD_createCCtx(), malloc(ZSTD_CStreamInSize()), malloc(ZSTD_CStreamOutSize()) };
-	int code;
-
-	if (!z.ctx || !z.in || !z.out)
+	if (!r)
 		return -ENOMEM;
-	(void)ZSTD_CCtx_setParameter(z.ctx, ZSTD_c_compressionLevel, ZIP_LEVEL);
-	(void)ZSTD_CCtx_setParameter(z.ctx, ZSTD_c_checksumFlag, 1);
-	code = zip_stream(&z, from, to);
-	if (code == 0 && fdatasync(to) < 0)
-		code = -errno;
-	return code;
+	r->fd = open_file(dir_fd, s, &zipped);
+	if (r->fd < 0)
+		return r->fd;
+	r->left = to - MIN(from, to);
+	r->needle = needle;
+	r->needle_len = needle_len;
+	r->size = WINDOW_FIRST;
+	r->window = malloc(r->size);
+	if (zipped) {
+		r->skip = from;
+		r->zstd = ZSTD_createDStream();
+		r->in = malloc(ZSTD_DStreamInSize());
+	} else if (from && lseek(r->fd, (off_t)from, SEEK_SET) < 0) {
+		return -errno;
+	}
+	if (!r->window || (zipped && (!r->zstd || !r->in)))
+		return -ENOMEM;
+	*out = STEAL(&r);
+	return 0;
 }
 
-static int64_t size_of(int fd)
+static ssize_t read_file(int fd, void *buf, size_t size)
 {
-	struct stat st;
+	ssize_t got;
 
-	return fstat(fd, &st) < 0 ? 0 : st.st_size;
+	do {
+		got = read(fd, buf, size);
+	} while (got < 0 && errno == EINTR);
+	return got < 0 ? -errno : got;
 }
 
-int segment_zip(int dir_fd, const struct segment *s, int64_t *out_saved)
+/* Decompress into `buf`. Returns the bytes, 0 at the end, or negative errno. */
+static ssize_t unzip(struct segment_reader *r, char *buf, size_t size)
 {
-	struct segment zipped = *s;
-	char plain_name[SEGMENT_NAME_SIZE];
-	char zip_name[SEGMENT_NAME_SIZE];
-	char tmp_name[SEGMENT_NAME_SIZE + 4];
-	AUTO(auto_close) int from = -1;
-	AUTO(auto_close) int to = -1;
-	struct timespec times[2];
-	struct stat st;
-	int code;
+	ZSTD_outBuffer out = { buf, size, 0 };
 
-	zipped.zipped = true;
-	segment_name(s, plain_name);
-	segment_name(&zipped, zip_name);
-	memcpy(tmp_name, zip_name, sizeof(zip_name));
-	memcpy(tmp_name + strlen(zip_name), ".tmp", 5);
-	from = openat(dir_fd, plain_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (from < 0)
-		return -errno;
-	to = openat(dir_fd, tmp_name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
-	if (to < 0)
-		return -errno;
-	code = zip_file(from, to);
-	/* The time of the last line stays what it was: max_age goes by it. */
-	if (code == 0 && fstat(from, &st) == 0) {
-		times[0] = times[1] = st.st_mtim;
-		(void)futimens(to, times);
+	while (out.pos == 0) {
+		size_t code;
+
+		if (r->input.pos == r->input.size) {
+			ssize_t got = read_file(r->fd, r->in, ZSTD_DStreamInSize());
+
+			if (got <= 0)
+				return got;
+			r->input = (ZSTD_inBuffer){ r->in, (size_t)got, 0 };
+		}
+		code = ZSTD_decompressStream(r->zstd, &out, &r->input);
+		if (ZSTD_isError(code))
+			return -EIO;
 	}
-	if (code == 0 && renameat(dir_fd, tmp_name, dir_fd, zip_name) < 0)
-		code = -errno;
-	if (code < 0) {
-		(void)unlinkat(dir_fd, tmp_name, 0);
-		return code;
+	return (ssize_t)out.pos;
+}
+
+/* More text behind what the window holds. Returns 1, 0 at the end, or negative errno. */
+static int fill(struct segment_reader *r)
+{
+	char *to;
+	ssize_t got;
+	size_t skipped;
+
+	memmove(r->window, r->window + r->at, r->end - r->at);
+	r->end -= r->at;
+	r->at = 0;
+	if (r->end == r->size) {
+		char *more = r->size < WINDOW_MAX ? realloc(r->window, r->size * 2) : NULL;
+
+		if (!more)
+			return r->size < WINDOW_MAX ? -ENOMEM : -EIO;
+		r->window = more;
+		r->size *= 2;
 	}
-	*out_saved = size_of(from) - size_of(to);
-	return unlinkat(dir_fd, plain_name, 0) < 0 ? -errno : 0;
+	to = r->window + r->end;
+	got = r->zstd ? unzip(r, to, r->size - r->end) : read_file(r->fd, to, r->size - r->end);
+	if (got <= 0)
+		return (int)got;
+	skipped = (size_t)MIN(r->skip, (uint64_t)got);
+	memmove(to, to + skipped, (size_t)got - skipped);
+	r->skip -= skipped;
+	got = (ssize_t)MIN((uint64_t)got - skipped, r->left);
+	r->left -= (uint64_t)got;
+	r->end += (size_t)got;
+	return r->left || got ? 1 : 0;
+}
+
+/* Go to the line that has the needle; false: no whole line of the window has it, and they are passed over. */
+static bool seek_needle(struct segment_reader *r)
+{
+	const char *from = r->window + r->at;
+	const char *end = r->window + r->end;
+	const char *hit;
+	const char *nl;
+
+	if (!r->needle)
+		return true;
+	hit = memmem(from, (size_t)(end - from), r->needle, r->needle_len);
+	nl = memrchr(from, '\n', (size_t)((hit ? hit : end) - from));
+	if (nl)
+		r->at = (size_t)(nl + 1 - r->window);
+	return hit != NULL;
+}
+
+int segment_next(struct segment_reader *r, struct log_line *out)
+{
+	for (;;) {
+		const char *line;
+		const char *nl = NULL;
+		int code;
+
+		if (seek_needle(r)) {
+			line = r->window + r->at;
+			nl = memchr(line, '\n', r->end - r->at);
+		}
+		if (!nl) {
+			code = fill(r);
+			if (code <= 0)
+				return code;
+			continue;
+		}
+		r->at = (size_t)(nl + 1 - r->window);
+		if (cri_parse(line, (size_t)(nl - line), out))
+			return 1;
+	}
 }
