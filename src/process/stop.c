@@ -23,8 +23,9 @@
 /* Between looks at those who can't be watched, and at those who come up again while they are being killed. */
 #define LOOK_AGAIN_FIRST (20 * USEC_PER_MSEC)
 #define LOOK_AGAIN_LAST (320 * USEC_PER_MSEC)
-/* Someone who forks and exits all the time must be caught between two hops: so many looks in a row. */
-#define CHASES_MAX 64
+/* Someone who forks and exits all the time must be caught between two hops: so long at a stretch, at so many of the youngest. */
+#define CHASE_SPAN (10 * USEC_PER_MSEC)
+#define CHASE_YOUNGEST 16
 
 struct stopper {
 	struct loop *loop;
@@ -224,6 +225,7 @@ static void kill_all(struct stop *stop)
 	const struct stop_target *t = &stop->target;
 	struct tree_list members = { 0 };
 	struct tree_list hit = { 0 };
+	usec_t end = time_add(time_boottime(), CHASE_SPAN);
 	pid_t group = 0;
 
 	if (t->mode == KILL_PROCESS) {
@@ -235,18 +237,19 @@ static void kill_all(struct stop *stop)
 		(void)cgroup_kill(t->cgroup);
 	if (t->main > 0 && !stop->main_reaped && signal_group(t->pidfd, t->main, SIGKILL) == 0)
 		group = t->main;
-	for (int i = 0; i < CHASES_MAX; i++) {
+	do {
 		bool news = false;
+		int r = look(stop, false, &members);
 
-		(void)look(stop, false, &members);
 		for (size_t m = 0; m < members.n; m++)
 			news |= members.procs[m].pgid != group && !tree_list_has(&hit, &members.procs[m]);
-		if (!news)
+		if (!news && r == 0)
 			break;
 		(void)signal_members(stop, &members, SIGKILL, group);
 		for (size_t m = 0; m < members.n; m++)
 			(void)tree_list_add(&hit, &members.procs[m]);
-	}
+		(void)tree_chase(stop->stopper->reaper, t->tag, CHASE_YOUNGEST);
+	} while (time_boottime() < end);
 	tree_list_fini(&members);
 	tree_list_fini(&hit);
 }

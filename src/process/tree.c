@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +27,7 @@
 #define PIDS_CHUNK 4096
 #define CGROUP_DEPTH_MAX 16
 /* Looks in a row at someone who multiplies and dies faster than we look; the caller looks again later. */
-#define LOOKS_MAX 256
+#define LOOKS_MAX 32
 
 /* The upper bits of every tag: it is told from limits that somebody set by hand. */
 #define TAG_MARK 0x2a5d000000000000ULL
@@ -68,8 +69,9 @@ int tree_read(pid_t pid, struct tree_proc *out)
 		return -ESRCH;
 	*close_paren = '\0';
 	(void)str_copy(p.comm, sizeof(p.comm), open_paren + 1);
-	if (sscanf(close_paren + 1, " %c %d %d %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %u %*s %llu", &p.state,
-		   &p.ppid, &p.pgid, &p.sid, &p.threads, &start) != 6)
+	if (sscanf(close_paren + 1,
+		   " %c %d %d %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %u %*s %llu",
+		   &p.state, &p.ppid, &p.pgid, &p.sid, &p.threads, &start) != 6)
 		return -ESRCH;
 	p.start = start;
 	*out = p;
@@ -188,6 +190,57 @@ int tree_list_add(struct tree_list *list, const struct tree_proc *proc)
 	}
 	list->procs[list->n++] = *proc;
 	return 0;
+}
+
+/* ---- sets of pids: open addressing, 0 is free ---- */
+
+struct pid_set {
+	pid_t *slots;
+	size_t n;
+	size_t cap; /* 0 or a power of two */
+};
+
+static size_t slot_of(const struct pid_set *set, pid_t pid)
+{
+	size_t at = ((uint32_t)pid * 2654435761U) & (set->cap - 1);
+
+	while (set->slots[at] != 0 && set->slots[at] != pid)
+		at = (at + 1) & (set->cap - 1);
+	return at;
+}
+
+static bool pid_set_has(const struct pid_set *set, pid_t pid)
+{
+	return set->cap > 0 && set->slots[slot_of(set, pid)] == pid;
+}
+
+static int pid_set_add(struct pid_set *set, pid_t pid)
+{
+	if (set->n * 2 >= set->cap) {
+		struct pid_set bigger = { .cap = set->cap ? set->cap * 2 : 32 };
+
+		bigger.slots = calloc(bigger.cap, sizeof(pid_t));
+		if (!bigger.slots)
+			return -ENOMEM;
+		for (size_t i = 0; i < set->cap; i++) {
+			if (set->slots[i] != 0)
+				bigger.slots[slot_of(&bigger, set->slots[i])] = set->slots[i];
+		}
+		bigger.n = set->n;
+		free(set->slots);
+		*set = bigger;
+	}
+	if (!pid_set_has(set, pid)) {
+		set->slots[slot_of(set, pid)] = pid;
+		set->n++;
+	}
+	return 0;
+}
+
+static void pid_set_fini(struct pid_set *set)
+{
+	free(set->slots);
+	*set = (struct pid_set){ 0 };
 }
 
 /* ---- children ---- */
@@ -346,6 +399,7 @@ int tree_orphans_read(pid_t reaper, struct tree_orphans *out)
 struct search {
 	const struct tree_query *query;
 	struct tree_list *out;
+	struct pid_set found; /* those in `out` */
 	int error;
 	bool main_is_known; /* the caller knew whether main had ended before the list of orphans was read */
 	bool saw_dead; /* a candidate had ended: it may have left children to the reaper while we looked */
@@ -365,9 +419,9 @@ static void add_descendants(struct search *s, size_t from)
 
 static void add_proc(struct search *s, const struct tree_proc *p)
 {
-	if (p->pid == s->query->reaper || p->pid == getpid() || tree_list_find(s->out, p->pid))
+	if (p->pid == s->query->reaper || p->pid == getpid() || pid_set_has(&s->found, p->pid))
 		return;
-	if (tree_list_add(s->out, p) < 0)
+	if (tree_list_add(s->out, p) < 0 || pid_set_add(&s->found, p->pid) < 0)
 		s->error = -ENOMEM;
 }
 
@@ -376,6 +430,8 @@ static int add_member(pid_t pid, void *data)
 	struct search *s = data;
 	struct tree_proc p;
 
+	if (pid_set_has(&s->found, pid))
+		return s->error;
 	if (tree_read(pid, &p) == 0 && !tree_is_dead(&p))
 		add_proc(s, &p);
 	else
@@ -388,7 +444,7 @@ static bool is_members_id(const struct search *s, pid_t id)
 {
 	if (id <= 1)
 		return false;
-	return id == s->query->main || tree_list_find(s->out, id) ||
+	return id == s->query->main || pid_set_has(&s->found, id) ||
 	       (s->query->history && tree_list_find(s->query->history, id));
 }
 
@@ -407,7 +463,7 @@ static bool add_kin(struct search *s, const struct tree_orphans *orphans)
 		struct tree_proc p;
 		size_t from = s->out->n;
 
-		if ((o->tag && !in_history(s, o->pid)) || o->pid == s->query->main || tree_list_find(s->out, o->pid))
+		if ((o->tag && !in_history(s, o->pid)) || o->pid == s->query->main || pid_set_has(&s->found, o->pid))
 			continue;
 		if (tree_read(o->pid, &p) < 0 || tree_is_dead(&p)) {
 			s->saw_dead = true;
@@ -478,7 +534,7 @@ static void add_history(struct search *s)
 	for (size_t i = 0; h && i < h->n && s->error == 0; i++) {
 		struct tree_proc p;
 
-		if (tree_list_find(s->out, h->procs[i].pid))
+		if (pid_set_has(&s->found, h->procs[i].pid))
 			continue;
 		if (tree_read(h->procs[i].pid, &p) == 0 && p.start == h->procs[i].start && !tree_is_dead(&p))
 			add_proc(s, &p);
@@ -503,25 +559,21 @@ static void look(struct search *s, const struct tree_orphans *orphans)
 	add_orphans(s, orphans);
 }
 
-static bool has_orphan(const struct tree_orphans *orphans, pid_t pid)
+/* Marks all of a list as seen, and leaves in it those who were not, and may be ours. */
+static void keep_newcomers(struct search *s, struct tree_orphans *orphans, struct pid_set *seen)
 {
+	size_t kept = 0;
+
 	for (size_t i = 0; i < orphans->n; i++) {
-		if (orphans->v[i].pid == pid)
-			return true;
-	}
-	return false;
-}
+		struct tree_orphan o = orphans->v[i];
 
-/* Has anyone come to the reaper since `before` who may be one of ours? */
-static bool has_newcomer(const struct search *s, const struct tree_orphans *before, const struct tree_orphans *now)
-{
-	for (size_t i = 0; i < now->n; i++) {
-		uint64_t tag = now->v[i].tag;
-
-		if ((tag == 0 || tag == s->query->tag) && !has_orphan(before, now->v[i].pid))
-			return true;
+		if ((o.tag != 0 && o.tag != s->query->tag) || pid_set_has(seen, o.pid))
+			continue;
+		if (pid_set_add(seen, o.pid) < 0)
+			s->error = -ENOMEM;
+		orphans->v[kept++] = o;
 	}
-	return false;
+	orphans->n = kept;
 }
 
 /*
@@ -530,22 +582,22 @@ static bool has_newcomer(const struct search *s, const struct tree_orphans *befo
  */
 static void look_until_sure(struct search *s, const struct tree_orphans *first)
 {
-	struct tree_orphans lists[2] = { 0 };
-	const struct tree_orphans *before = first;
+	struct tree_orphans now = { 0 };
+	struct pid_set seen = { 0 };
 
+	for (size_t i = 0; i < first->n && s->error == 0; i++)
+		s->error = pid_set_add(&seen, first->v[i].pid);
 	for (int i = 0; s->out->n == 0 && s->error == 0; i++) {
-		struct tree_orphans *now = &lists[i % 2];
-
-		(void)tree_orphans_read(s->query->reaper, now);
-		if (!has_newcomer(s, before, now))
+		(void)tree_orphans_read(s->query->reaper, &now);
+		keep_newcomers(s, &now, &seen);
+		if (now.n == 0)
 			break;
 		if (i == LOOKS_MAX)
 			s->error = -EAGAIN;
-		look(s, now);
-		before = now;
+		add_orphans(s, &now);
 	}
-	tree_orphans_fini(&lists[0]);
-	tree_orphans_fini(&lists[1]);
+	tree_orphans_fini(&now);
+	pid_set_fini(&seen);
 }
 
 int tree_members_from(const struct tree_query *query, const struct tree_orphans *orphans, struct tree_list *out)
@@ -562,7 +614,31 @@ int tree_members_from(const struct tree_query *query, const struct tree_orphans 
 	if (out->n == 0 && s.saw_dead && query->reaper > 0)
 		look_until_sure(&s, orphans);
 	tree_orphans_fini(&own);
+	pid_set_fini(&s.found);
 	return s.error;
+}
+
+size_t tree_chase(pid_t reaper, uint64_t tag, size_t n)
+{
+	struct tree_orphans orphans = { 0 };
+	struct tree_proc p;
+	size_t hit = 0;
+
+	if (tag && reaper > 0)
+		(void)each_child(reaper, tree_read(reaper, &p) == 0 ? p.threads : 1, add_orphan, &orphans);
+	for (size_t i = orphans.n; i-- > 0 && n > 0; n--) {
+		pid_t pid = orphans.v[i].pid;
+		AUTO(auto_close) int pidfd = -1;
+
+		if (read_tag(pid) != tag)
+			continue;
+		pidfd = signal_open(pid);
+		/* the tag is read again: the descriptor now pins who bears it */
+		if (pidfd >= 0 && read_tag(pid) == tag && signal_process(pidfd, pid, SIGKILL) == 0)
+			hit++;
+	}
+	tree_orphans_fini(&orphans);
+	return hit;
 }
 
 int tree_members(const struct tree_query *query, struct tree_list *out)
@@ -581,6 +657,7 @@ int tree_descendants(pid_t pid, struct tree_list *out)
 		return -ESRCH;
 	(void)each_child(pid, p.threads, add_member, &s);
 	add_descendants(&s, 0);
+	pid_set_fini(&s.found);
 	return s.error;
 }
 

@@ -20,6 +20,11 @@ int tree_orphans_read(pid_t reaper, struct tree_orphans *out);
 void tree_orphans_fini(struct tree_orphans *orphans);
 /** As tree_members(), with a look at the orphans that was taken before (NULL: query->reaper is read). */
 int tree_members_from(const struct tree_query *query, const struct tree_orphans *orphans, struct tree_list *out);
+/**
+ * SIGKILL to the youngest `n` children of `reaper`, as far as they bear the tag: for those who fork and exit without end. Looks and strikes within
+ * microseconds. Returns how many were hit, zombies among them.
+ */
+size_t tree_chase(pid_t reaper, uint64_t tag, size_t n);
 /** Append a copy. Returns 0 or -ENOMEM. */
 int tree_list_add(struct tree_list *list, const struct tree_proc *proc);
 /** Is this very process (pid and start time) in the list? */

@@ -8,7 +8,7 @@
 
 #include <sys/types.h>
 
-#define LIFE 120
+#define LIFE 60
 
 struct animal {
 	const char *name;

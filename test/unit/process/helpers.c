@@ -31,11 +31,11 @@ int run_and_read(const struct spawn_request *request, struct spawn_result *resul
 	(void)spawn_run(stack, &r, result);
 	(void)close(ends[1]);
 	for (;;) {
-		char *at = strbuf_reserve(out, 4096);
+		char *at = strbuf_reserve(out, 1024);
 		ssize_t n;
 
 		assert_non_null(at);
-		n = read(ends[0], at, 4096);
+		n = read(ends[0], at, 1024);
 		if (n <= 0)
 			break;
 		strbuf_commit(out, (size_t)n);
