@@ -82,8 +82,8 @@ SPAWN = {
     "not executable": (dict(exec=["/etc/passwd"]), ["exec", "Permission denied", "/etc/passwd"]),
     "directory missing": (dict(exec="true", dir="/no/such/dir"), ["dir", "No such file or directory", "/no/such/dir"]),
     "user missing": (dict(exec="true", user="nosuchuser"), ["nosuchuser"]),
-    "command of sh missing": (dict(exec="nosuchcommand --here"), ["127"]),
-    "command of sh not executable": (dict(exec="/etc/passwd"), ["126"]),
+    "command of sh missing": (dict(exec="nosuchcommand --here"), ["nosuchcommand", "No such file or directory"]),
+    "command of sh not executable": (dict(exec="/etc/passwd"), ["/etc/passwd", "Permission denied"]),
 }
 
 

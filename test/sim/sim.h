@@ -34,10 +34,10 @@ struct proc {
 
 struct fake {
 	bool exists;
-	char name[8];
+	char name[12];
 	struct service_policy policy;
 	struct policy_dep deps[SIM_DEPS];
-	char dep_names[SIM_DEPS][8];
+	char dep_names[SIM_DEPS][12];
 	uint16_t ports[2];
 	struct proc procs[SIM_PROCS];
 	unsigned int children; /* others of the service that live */
