@@ -268,6 +268,7 @@ int core_update(struct core *core, uint32_t id, const struct service_policy *pol
 	if (policy_copy(core, policy, &copy, &names) < 0)
 		return error_set(err, ENOMEM, "service '%s': out of memory", core_name(core, id));
 
+	core_queue_dependencies(core, s);
 	held = s->rec.flags & RECORD_PORTS;
 	need_release_ports(core, s);
 	graph_unlink(core, s);
@@ -290,7 +291,7 @@ int core_update(struct core *core, uint32_t id, const struct service_policy *pol
 	s->watch_dep = 0;
 	if (old.status != s->policy.status)
 		status_changed(core, s);
-	core_queue(core, s, TODO_CHECK | TODO_FULL);
+	core_queue(core, s, TODO_NOTIFY | TODO_CHECK | TODO_FULL);
 	policy_fini(core, &old, old_names);
 	return 0;
 }

@@ -141,6 +141,8 @@ void core_continue_into(struct core *core, usec_t now, struct effects *out);
 void core_unqueue(struct core *core, struct service *s);
 /** Queue what is to be done where a name appeared, vanished, or changed. */
 void core_queue_dependents(struct core *core, struct service *s);
+/** … and for those that it names: conflicts that it keeps from starting, and those that wait for its end to stop. */
+void core_queue_dependencies(struct core *core, struct service *s);
 struct effect *effects_add(struct effects *out, enum effect_kind kind, const struct service *s);
 
 /* graph.c */

@@ -207,6 +207,19 @@ static bool wants_to_know(const struct service *s)
 	return false;
 }
 
+void core_queue_dependencies(struct core *core, struct service *s)
+{
+	for (size_t i = 0; i < s->policy.deps_n; i++) {
+		struct service *dep = graph_dep(core, s, i);
+
+		if (!dep || dep == s)
+			continue;
+		if (s->policy.deps[i].kind == DEP_CONFLICTS ? dep->rec.state == SERVICE_BLOCKED
+							    : need_going_down(dep))
+			core_queue(core, dep, TODO_CHECK);
+	}
+}
+
 /* The state of `s` changed: whoever may wait for that looks again. */
 static void notify(struct core *core, struct service *s)
 {
@@ -220,15 +233,7 @@ static void notify(struct core *core, struct service *s)
 		if (other != s && wants_to_know(other))
 			core_queue(core, other, kind == DEP_REQUIRES ? todo : TODO_CHECK);
 	}
-	for (size_t i = 0; i < s->policy.deps_n; i++) {
-		struct service *dep = graph_dep(core, s, i);
-
-		if (!dep || dep == s)
-			continue;
-		if (s->policy.deps[i].kind == DEP_CONFLICTS ? dep->rec.state == SERVICE_BLOCKED
-							    : need_going_down(dep))
-			core_queue(core, dep, TODO_CHECK);
-	}
+	core_queue_dependencies(core, s);
 }
 
 void core_queue_dependents(struct core *core, struct service *s)

@@ -214,6 +214,15 @@ static enum service_state finish(struct step *st, enum failure failure)
 	return rec->failure ? SERVICE_FAILED : SERVICE_EXITED;
 }
 
+/* Judged by what was begun: the configuration may have changed since. */
+static void stop_probes(struct step *st)
+{
+	if (!has(st, RECORD_PROBES))
+		return;
+	set_flag(st, RECORD_PROBES, false);
+	effect(st, EFFECT_PROBE_STOP);
+}
+
 static enum service_state begin_stop(struct step *st, enum failure failure)
 {
 	struct service_record *rec = &st->s->rec;
@@ -226,8 +235,7 @@ static enum service_state begin_stop(struct step *st, enum failure failure)
 		return SERVICE_BLOCKED;
 	}
 	rec->failure = (uint8_t)failure;
-	if (st->s->policy.has_readiness && rec->pid)
-		effect(st, EFFECT_PROBE_STOP);
+	stop_probes(st);
 	if (rec->phase == PHASE_SPAWN) {
 		rec->phase = PHASE_STOP_SPAWN;
 	} else {
@@ -250,8 +258,7 @@ static enum service_state begin_kill(struct step *st)
 {
 	if (st->s->policy.target)
 		return SERVICE_INACTIVE;
-	if (st->s->policy.has_readiness && st->s->rec.pid)
-		effect(st, EFFECT_PROBE_STOP);
+	stop_probes(st);
 	st->s->rec.failure = FAILURE_STOP_TIMEOUT;
 	kill_all(st);
 	return SERVICE_STOPPING;
@@ -634,8 +641,7 @@ static enum service_state active_exited(struct step *st)
 		return too_late(st);
 	if (rec->phase == PHASE_SPAWN)
 		rec->started_at = st->now;
-	else if (st->s->policy.has_readiness)
-		effect(st, EFFECT_PROBE_STOP);
+	stop_probes(st);
 	note_exit(st);
 	set_flag(st, RECORD_LEFTOVERS, st->ev->leftovers);
 	restart_note_end(&st->s->policy, rec, st->now);
@@ -708,6 +714,7 @@ static enum service_state starting_spawned(struct step *st)
 	rec->spawn_tries = 0;
 	core_mark_dirty(st->core, st->s);
 	if (st->s->policy.has_readiness) {
+		set_flag(st, RECORD_PROBES, true);
 		effect(st, EFFECT_PROBE_START);
 		return here(st);
 	}

@@ -33,6 +33,7 @@ enum record_flag {
 	RECORD_BY_HAND = 1 << 9,    /* the wish is a person's, not the configuration's */
 	RECORD_POST_RAN = 1 << 10,  /* post_stop was begun for this run */
 	RECORD_CLEAN_UP = 1 << 11,  /* at rest, asked to stop: what is left of it goes once its dependents are gone */
+	RECORD_PROBES = 1 << 12,    /* health checks of this run are under way */
 };
 
 struct service_record {

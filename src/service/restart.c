@@ -88,10 +88,9 @@ enum restart_verdict restart_decide(const struct service_policy *policy, struct 
 	if (policy->max_restarts && rec->tries >= policy->max_restarts)
 		return RESTART_GIVE_UP;
 	rec->tries++;
-	if (!rec->delay)
-		delay = policy->restart_delay;
-	else
-		delay = rec->delay > UINT64_MAX / 2 ? rec->delay : rec->delay * 2;
+	delay = rec->delay > UINT64_MAX / 2 ? rec->delay : rec->delay * 2;
+	/* the first time; or the configuration asks for more by now */
+	delay = MAX(delay, policy->restart_delay);
 	if (policy->restart_delay_max && delay > policy->restart_delay_max)
 		delay = policy->restart_delay_max;
 	rec->delay = delay;

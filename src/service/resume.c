@@ -58,7 +58,7 @@ static void resume_process(struct core *core, struct service *s, const struct co
 		send(core, s, EV_EXITED, 0, now, out);
 		return;
 	}
-	if (s->policy.has_readiness)
+	if (s->rec.flags & RECORD_PROBES)
 		(void)effects_add(out, EFFECT_PROBE_START, s);
 }
 

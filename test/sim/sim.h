@@ -3,8 +3,9 @@
  * The simulator: the core in a fake world with virtual time. Everything that happens follows from one number, the seed.
  *
  * sim_world.c is the world and the shell: processes that crash, hang, ignore SIGTERM, can't be killed, leave children
- * behind, take long to be spawned; probes; requests of people; configuration changes; death of the server between any two
- * saves or effects. sim_check.c holds what must be true after every step. docs/internals/core.md explains the list.
+ * behind, take long to be spawned. sim_play.c lets things happen: answers, time-outs, requests of people, changes of the
+ * configuration. sim_death.c is the death of the server between any two saves or effects. sim_make.c makes a world from its
+ * seed. sim_check.c holds what must be true after every step. docs/internals/core.md explains the list.
  */
 #ifndef SIM_SIM_H
 #define SIM_SIM_H
@@ -34,11 +35,13 @@ struct proc {
 
 struct fake {
 	bool exists;
-	char name[12];
+	char name[16];
 	struct service_policy policy;
 	struct policy_dep deps[SIM_DEPS];
-	char dep_names[SIM_DEPS][12];
+	char dep_names[SIM_DEPS][16];
 	uint16_t ports[2];
+	struct service_policy next; /* its keys that wait for the end of the run */
+	bool has_next;
 	struct proc procs[SIM_PROCS];
 	unsigned int children; /* others of the service that live */
 	bool children_deaf;
@@ -52,7 +55,7 @@ struct fake {
 	/* for the checks */
 	usec_t not_before;     /* the restart policy forbids a spawn until then; 0: nothing forbids it */
 	enum service_wish asked; /* by the last request or rule that named this very service */
-	uint32_t spawns;
+	uint64_t lived;        /* the last run that had a process */
 };
 
 enum happening_kind {
@@ -99,6 +102,34 @@ bool sim_step(struct sim *sim);
 void sim_calm(struct sim *sim);
 void sim_shutdown(struct sim *sim);
 unsigned int sim_draw(struct sim *sim, unsigned int below);
+
+/* between the files of the world */
+bool sim_chance(struct sim *sim, unsigned int percent);
+void sim_trace(struct sim *sim, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/** Let something happen `in` this time. `shell`: it is lost when the server dies. */
+void sim_later(struct sim *sim, usec_t in, enum happening_kind kind, uint32_t id, uint64_t run, bool shell);
+void sim_cancel(struct sim *sim, uint32_t id, enum happening_kind kind, uint64_t run);
+struct proc *sim_proc(struct sim *sim, uint32_t id, uint64_t run);
+void sim_exit_at(struct sim *sim, uint32_t id, struct proc *p, usec_t in, int code, int signal);
+/** A spawn got there. */
+void sim_live(struct sim *sim, uint32_t id, struct proc *p);
+/** Tell EV_GONE if it is watched for and true. */
+void sim_look_if_gone(struct sim *sim, uint32_t id);
+/** Saves first, then effects, until nothing is pending. Returns false if the server died on the way. */
+bool sim_carry_out(struct sim *sim, struct effects *fx);
+/** Send an event and carry out what follows. Returns core_step()'s result; `*died`: the server died on the way. */
+int sim_send(struct sim *sim, struct core_event ev, bool *died);
+/** A core with the services of the world as they are on disk, without their state. */
+bool sim_new_core(struct sim *sim);
+/** The server dies now, and comes back. */
+void sim_crash(struct sim *sim);
+void sim_make_policy(struct sim *sim, uint32_t id);
+/** Somebody changes the configuration. */
+void sim_change(struct sim *sim);
+/** The run is over: keys that waited for that are in force, as in the supervisor, before the core hears of it. */
+void sim_apply_next(struct sim *sim, uint32_t id);
+/** The service is no more, and nothing will happen to it. */
+void sim_forget(struct sim *sim, uint32_t id);
 
 /** Note a violation (the first one counts). */
 void sim_violation(struct sim *sim, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -97,6 +97,9 @@ static void note_transition(struct sim *sim, const struct effect *e)
 
 	if (e->from == e->to)
 		return;
+	if (e->from != SERVICE_BLOCKED && rec->timer == TIMER_RESTART && rec->failure != FAILURE_SPAWN &&
+	    f->policy.max_restarts && rec->tries > f->policy.max_restarts)
+		sim_violation(sim, "%s: restart %u of %u", f->name, rec->tries, f->policy.max_restarts);
 	/* what the restart policy forbids, worked out without looking at the deadline that the core chose */
 	if (e->to == SERVICE_FAILED || e->to == SERVICE_EXITED)
 		f->not_before = rec->wish == WISH_UP && !(rec->flags & RECORD_AGAIN) && rec->timer == TIMER_RESTART &&
@@ -177,8 +180,6 @@ static void check_record(struct sim *sim, uint32_t id, const struct service_reco
 	    rec->state != SERVICE_RUNNING)
 		sim_violation(sim, "%s: %s with failure %s", f->name, service_state_name((enum service_state)rec->state),
 			      failure_name((enum failure)rec->failure));
-	if (f->policy.max_restarts && rec->tries > f->policy.max_restarts)
-		sim_violation(sim, "%s: %u restarts of %u", f->name, rec->tries, f->policy.max_restarts);
 	if (rec->wish == WISH_DOWN && rec->timer == TIMER_RESTART)
 		sim_violation(sim, "%s: a restart is due though nobody wants it up", f->name);
 }
