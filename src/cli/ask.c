@@ -50,6 +50,15 @@ void say_next(const struct cli *cli, const char *fmt, ...)
 	va_end(ap);
 }
 
+void say_hint(const struct cli *cli, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsay(cli, "  hint: ", COLOR_FAINT, fmt, ap);
+	va_end(ap);
+}
+
 int say_usage(const struct cli *cli, const char *fmt, ...)
 {
 	va_list ap;
@@ -140,7 +149,7 @@ int ask_explain(const struct cli *cli, const char *subject, const struct zinit_e
 	else
 		say(cli, "%s", err->message);
 	if (err->hint[0])
-		say_next(cli, "%s", err->hint);
+		say_hint(cli, "%s", err->hint);
 	return ask_exit_code(cli, err);
 }
 

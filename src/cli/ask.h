@@ -39,6 +39,8 @@ int ask_explain(const struct cli *cli, const char *subject, const struct zinit_e
 void say(const struct cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /** Print "  next: …" on stderr: what to type now. */
 void say_next(const struct cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/** Print "  hint: …" on stderr: advice that is not a command. */
+void say_hint(const struct cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /** A usage error with the way to the help. Returns EXIT_USAGE. */
 int say_usage(const struct cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -5,7 +5,12 @@
 
 #include "cli/cli.h"
 
-/** Call `method` and report it: `done` is what happened to those named in the answer ("started"). Returns an exit code. */
-int bulk_call(struct cli *cli, const char *method, const char *done);
+struct change;
+
+/**
+ * Call `method`, wait by `wait` for those that it changed, and report: `done` is what happened to them ("started"), and the
+ * member of the answer that names them. Returns an exit code.
+ */
+int bulk_call(struct cli *cli, const char *method, const char *done, const struct change *wait);
 
 #endif

@@ -51,7 +51,9 @@ static json_t *change_params(const struct run *run, const struct pending *p)
 {
 	json_t *params = json_pack("{s:s, s:i}", "name", p->name, "timeout_ms", timeout_of(run->cli));
 
-	if (run->change->state)
+	if (str_equal(run->change->state, "down")) /* the server's "down" is for one that is being stopped */
+		(void)json_object_set_new(params, "state", json_pack("[s,s,s]", "inactive", "exited", "failed"));
+	else if (run->change->state)
 		(void)json_object_set_new(params, "state", json_string(run->change->state));
 	else
 		(void)json_object_set_new(params, "wait", json_boolean(!run->cli->opt.no_wait));

@@ -25,6 +25,7 @@ struct logs {
 	bool live;        /* what was there is printed */
 	ts_ns last;       /* until then: time of the last line that was printed, and ... */
 	unsigned int same, skip; /* ... how many of exactly that time; how many of those are still to come again */
+	bool nothing;     /* no service matches */
 	struct lines lines;
 };
 
@@ -106,6 +107,7 @@ static void follow_began(const json_t *answer, void *data)
 	const json_t *name;
 	size_t i;
 
+	logs->nothing = json_is_array(names) && json_array_size(names) == 0;
 	json_array_foreach(names, i, name)
 		lines_fit(&logs->lines, json_is_string(name) ? json_string_value(name) : "");
 }
@@ -201,7 +203,11 @@ int cmd_logs(struct cli *cli, int argc, char **argv)
 	logs.lines = lines_init(cli, several);
 	/* a subscription has no bound; but it has no end either */
 	code = cli->opt.until ? print_once(&logs) : follow_run(cli, &follow);
-	if (code == EXIT_DONE && !cli->opt.until && !cli->opt.follow && !logs.live) {
+	if (code == EXIT_DONE && logs.nothing && argc > 0 && !cli->opt.follow) {
+		say(cli, "no service matches");
+		say_next(cli, "zinit list");
+		code = EXIT_FAILED;
+	} else if (code == EXIT_DONE && !cli->opt.until && !cli->opt.follow && !logs.live) {
 		say(cli, "the search takes too long");
 		code = EXIT_TIMEOUT;
 	}

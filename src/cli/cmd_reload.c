@@ -33,7 +33,7 @@ static void print_counts(const json_t *answer)
 	(void)putc('\n', stdout);
 }
 
-static void tell_invalid(const struct cli *cli, const json_t *answer)
+static void tell_invalid(const json_t *answer)
 {
 	const json_t *changes = json_object_get(answer, "changes");
 	const json_t *change;
@@ -42,7 +42,7 @@ static void tell_invalid(const struct cli *cli, const json_t *answer)
 	json_array_foreach(changes, i, change)
 	{
 		if (str_equal(json_str(change, "action", ""), "invalid"))
-			say(cli, "%s", json_str(change, "text", json_str(change, "name", "?")));
+			text_print(json_str(change, "text", json_str(change, "name", "?")), stderr);
 	}
 }
 
@@ -61,7 +61,8 @@ int cmd_reload(struct cli *cli, int argc, char **argv)
 		print_changes(answer);
 		print_counts(answer);
 	}
-	tell_invalid(cli, answer);
+	if (!cli->opt.json)
+		tell_invalid(answer);
 	if (json_int(answer, "invalid", 0) > 0)
 		code = EXIT_FAILED;
 	json_decref(answer);

@@ -84,8 +84,8 @@ const struct command commands[] = {
 	  "SIGNAL is a name (TERM, SIGHUP) or a number. The service counts as crashed if it dies of it: use 'stop' to end it.",
 	  cmd_kill },
 	{ "wait", NULL, "NAME…", GROUP_STEER, 1, -1, BIT(FLAG_STATE), "Wait until services are in a state", NULL, cmd_wait },
-	{ "start-all", NULL, "", GROUP_STEER, 0, 0, 0, "Start all services of class user", NULL, cmd_start_all },
-	{ "stop-all", NULL, "", GROUP_STEER, 0, 0, 0, "Stop all services of class user", NULL, cmd_stop_all },
+	{ "start-all", NULL, "", GROUP_STEER, 0, 0, BIT(FLAG_NO_WAIT), "Start all services of class user", NULL, cmd_start_all },
+	{ "stop-all", NULL, "", GROUP_STEER, 0, 0, BIT(FLAG_NO_WAIT), "Stop all services of class user", NULL, cmd_stop_all },
 	{ "logs", "log", "[NAME|@TAG…]", GROUP_LOGS, 0, -1, LOG_FLAGS, "What services printed",
 	  "Several services are merged by time. With -f the output goes on, also over a restart of the server. Colours that\n"
 	  "a service writes are kept on a terminal and taken out elsewhere; --output raw leaves every byte as it came.\n"

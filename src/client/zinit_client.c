@@ -39,6 +39,7 @@ struct zinit_client {
 	int fd;
 	uint64_t last_id;
 	struct answer *answers; /* one per request that was not taken or forgotten */
+	uint64_t awaited;       /* of zinit_wait(): what comes behind its answer is left for later; 0: none */
 	struct strbuf in;
 	size_t scanned; /* bytes of `in` known to hold no newline */
 	json_t *error_data;
@@ -318,12 +319,19 @@ static void deliver(struct zinit_client *c, json_t *message)
 	(*p)->message = message;
 }
 
-/* Hand on each whole line of the buffer. Returns their number or a negative status. */
+static bool has_answer(struct zinit_client *c, uint64_t id)
+{
+	struct answer *a = *find_answer(c, id);
+
+	return a && a->message;
+}
+
+/* Hand on each whole line of the buffer, up to the awaited answer. Returns their number or a negative status. */
 static int deliver_lines(struct zinit_client *c, struct zinit_error *err)
 {
 	size_t start = 0;
 	int n = 0;
-	char *end;
+	char *end = NULL;
 
 	while (c->in.len > c->scanned && (end = memchr(c->in.data + c->scanned, '\n', c->in.len - c->scanned))) {
 		size_t len = (size_t)(end - (c->in.data + start));
@@ -339,9 +347,11 @@ static int deliver_lines(struct zinit_client *c, struct zinit_error *err)
 		if (message)
 			deliver(c, message);
 		n++;
+		if (c->awaited && has_answer(c, c->awaited))
+			break;
 	}
 	strbuf_consume(&c->in, start);
-	c->scanned = c->in.len;
+	c->scanned = end ? 0 : c->in.len;
 	return n;
 }
 
@@ -372,11 +382,15 @@ static int dispatch_until(struct zinit_client *c, usec_t deadline, struct zinit_
 	if (c->fd < 0)
 		return lost(c, err);
 	for (;;) {
-		int r = receive(c, err);
+		int r = deliver_lines(c, err);
 
+		if (r == 0)
+			r = receive(c, err);
+		else
+			return r;
 		if (r > 0)
-			r = deliver_lines(c, err);
-		if (r != 0)
+			continue;
+		if (r < 0)
 			return r;
 		r = wait_for(c->fd, POLLIN, deadline);
 		if (r < 0)
@@ -488,17 +502,9 @@ static int take_answer(struct zinit_client *c, struct answer **p, json_t **out_r
 	return r;
 }
 
-static bool has_answer(struct zinit_client *c, uint64_t id)
+static int wait_until(struct zinit_client *client, uint64_t id, usec_t deadline, json_t **out_result,
+		      struct zinit_error *err)
 {
-	struct answer *a = *find_answer(c, id);
-
-	return a && a->message;
-}
-
-int zinit_wait(struct zinit_client *client, uint64_t id, int timeout_ms, json_t **out_result, struct zinit_error *err)
-{
-	usec_t deadline = deadline_of(timeout_ms);
-
 	for (;;) {
 		struct answer **p = find_answer(client, id);
 		int r;
@@ -511,8 +517,18 @@ int zinit_wait(struct zinit_client *client, uint64_t id, int timeout_ms, json_t 
 		if (r < 0)
 			return r;
 		if ((r == 0 || left_ms(deadline) == 0) && !has_answer(client, id))
-			return fail(err, ZINIT_TIMEOUT, "", "no answer from the server within %d ms", timeout_ms);
+			return fail(err, ZINIT_TIMEOUT, "", "no answer from the server in time");
 	}
+}
+
+int zinit_wait(struct zinit_client *client, uint64_t id, int timeout_ms, json_t **out_result, struct zinit_error *err)
+{
+	int r;
+
+	client->awaited = id;
+	r = wait_until(client, id, deadline_of(timeout_ms), out_result, err);
+	client->awaited = 0;
+	return r;
 }
 
 void zinit_forget(struct zinit_client *client, uint64_t id)

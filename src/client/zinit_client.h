@@ -4,7 +4,8 @@
  *
  * A `struct zinit_client` is one connection. Requests may be sent ahead of their answers (zinit_send), and answers
  * are taken by id in any order (zinit_wait); zinit_call() does both. Notifications that arrive meanwhile (events, log
- * lines of a subscription) go to the handler in the order of their arrival, before the answer that came after them.
+ * lines of a subscription) go to the handler in the order of their arrival: before an answer that came after them, and
+ * only by a later call if they came after the answer that is waited for.
  *
  * The server may be restarted under a client: calls then fail with ZINIT_LOST, zinit_reconnect() makes the connection
  * anew, and the caller, who knows whether a request may be repeated, repeats it. Subscriptions are renewed by cursor.

@@ -140,6 +140,22 @@ static void test_answers_out_of_order_and_notifications_between(void **state)
 	fake_end(&f, c);
 }
 
+static void test_what_comes_behind_the_answer_waits_for_the_next_call(void **state)
+{
+	struct script script = { .steps = { { 1, "{\"id\":1,\"result\":1}\n{\"method\":\"event\",\"params\":{\"n\":3}}\n" } } };
+	struct fake f;
+	struct zinit_client *c = fake_start(&f, &script);
+	json_int_t events = 0;
+
+	(void)state;
+	zinit_on_notify(c, count, &events);
+	assert_int_equal(zinit_call(c, "subscribe", NULL, 1000, NULL, NULL), 0);
+	assert_int_equal(events, 0);
+	assert_int_equal(zinit_dispatch(c, 1000, NULL), 1);
+	assert_int_equal(events, 3);
+	fake_end(&f, c);
+}
+
 static void test_server_error_has_code_hint_and_data(void **state)
 {
 	struct script script = { .steps = { { 1, "{\"id\":1,\"error\":{\"code\":-32000,\"message\":\"no such\","
@@ -262,6 +278,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_call_returns_the_result),
 		cmocka_unit_test(test_answers_out_of_order_and_notifications_between),
+		cmocka_unit_test(test_what_comes_behind_the_answer_waits_for_the_next_call),
 		cmocka_unit_test(test_server_error_has_code_hint_and_data),
 		cmocka_unit_test(test_timeout_leaves_the_request_open),
 		cmocka_unit_test(test_lost_connection_is_told_and_made_anew),
