@@ -327,12 +327,16 @@ void reader_adopt(struct log_msg *msg)
 void reader_attach(struct log_msg *msg)
 {
 	struct log_source *src = CONTAINER_OF(msg, struct log_source, msg);
+	struct ring *r = atomic_load(&src->svc->ring);
 	int size = fcntl(src->fd, F_GETPIPE_SZ);
 
 	src->pipe_bytes = size > 0 ? (uint32_t)size : PIPE_DEFAULT;
 	list_append(&src->svc->sources, &src->node);
 	/* No memory for the epoll entry: tried again like a ring that could not be mapped. */
 	if (!watch(src))
+		stall(src);
+	/* The last read of the server before us waits for the store. */
+	if (r && ring_settle(r) < 0)
 		stall(src);
 }
 

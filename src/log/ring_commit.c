@@ -38,6 +38,7 @@ void ring_recover(struct ring *r)
 {
 	struct ring_writer *w = r->w;
 	const struct ring_announce *a = &r->h->announce;
+	struct ring_store store;
 
 	w->turn = atomic_load(&r->h->turn);
 	w->tail = atomic_load(&r->h->tail);
@@ -54,6 +55,10 @@ void ring_recover(struct ring *r)
 	atomic_store(&r->h->announce.gen, 0);
 	atomic_store(&r->h->last_run, w->st.last_run);
 	atomic_store(&r->h->head, w->st.head);
+	/* Lines that wait for the store must not be overwritten by finding new ones. */
+	ring_store_get(r, &store);
+	if (store.segment_no)
+		w->hold = store.seq;
 	(void)ring_settle(r);
 }
 

@@ -138,4 +138,57 @@ static inline const char *rig_memory(struct rig *rig, struct log_service *svc, c
 	return strbuf_str(&rig->text);
 }
 
+static inline void rig_wait_stored(struct rig *rig, struct log_service *svc)
+{
+	struct log_stats st;
+
+	RIG_WAIT(rig, (log_service_stats(svc, &st), st.store_behind == 0));
+}
+
+static inline void rig_dir(char path[32])
+{
+	strcpy(path, "/tmp/log.XXXXXX");
+	assert_non_null(mkdtemp(path));
+}
+
+static inline void rig_remove(const char *path)
+{
+	char command[128];
+
+	(void)snprintf(command, sizeof(command), "rm -rf %s", path);
+	assert_int_equal(system(command), 0);
+}
+
+/* Lines "n NUMBER filler", checked to come one after the other without a gap. */
+struct rig_numbers {
+	uint64_t next;
+	uint64_t lines;
+	uint64_t lost;
+	uint64_t wrong;
+};
+
+static inline size_t rig_number_line(char *out, uint64_t number)
+{
+	return (size_t)sprintf(out, "n %llu %.*s\n", (unsigned long long)number, (int)(number % 60),
+			       "............................................................");
+}
+
+static inline int rig_check_number(const struct log_line *line, void *data)
+{
+	struct rig_numbers *n = data;
+	char expected[128];
+	size_t len = rig_number_line(expected, n->next) - 1;
+
+	if (line->flags & LINE_LOST) {
+		n->lost += line->lost;
+		n->next += line->lost;
+		return 0;
+	}
+	n->lines++;
+	if (line->len != len || memcmp(line->text, expected, len) != 0)
+		n->wrong++;
+	n->next++;
+	return 0;
+}
+
 #endif
