@@ -55,6 +55,7 @@ struct fake {
 	/* for the checks */
 	usec_t not_before;     /* the restart policy forbids a spawn until then; 0: nothing forbids it */
 	enum service_wish asked; /* by the last request or rule that named this very service */
+	uint64_t began;        /* the last run that was checked for what it needs */
 	uint64_t lived;        /* the last run that had a process */
 };
 

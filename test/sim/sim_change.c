@@ -99,9 +99,12 @@ static void appear(struct sim *sim, uint32_t id)
 {
 	struct fake *f = &sim->fakes[id];
 	struct error err;
+	char chain[64];
 	bool died;
 
 	sim_make_policy(sim, id);
+	if (core_would_cycle(sim->core, f->name, &f->policy, chain, sizeof(chain)))
+		return;
 	if (core_add_at(sim->core, id, f->name, &f->policy, &err) < 0) {
 		sim_violation(sim, "%s can't be added: %s", f->name, err.msg);
 		return;

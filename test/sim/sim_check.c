@@ -119,9 +119,11 @@ void sim_check_effect(struct sim *sim, const struct effect *e)
 		check_spawn(sim, e);
 	if (e->kind == EFFECT_STOP_BEGIN)
 		check_stop_order(sim, e->id);
-	if (sim->resuming)
+	/* with pre_start commands the run begins there */
+	if (e->kind != EFFECT_RUN_PRE_START && (e->kind != EFFECT_SPAWN || e->run == sim->fakes[e->id].began))
 		return;
-	if (e->kind == EFFECT_RUN_PRE_START || (e->kind == EFFECT_SPAWN && !sim->fakes[e->id].policy.has_pre_start))
+	sim->fakes[e->id].began = e->run;
+	if (!sim->resuming)
 		check_may_start(sim, e->id);
 }
 
