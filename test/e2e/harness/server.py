@@ -254,8 +254,11 @@ class Server:
                 self.shutdown()
             except subprocess.TimeoutExpired:
                 problems.append("shutdown did not end")
-        left = set(self.leftovers())
-        if left:
+        left = set()
+        try:
+            wait_for(lambda: not self.leftovers(), 2)
+        except AssertionError:
+            left = set(self.leftovers())
             problems += [f"left behind: pid {pid}: {processes.command(pid)}" for pid in sorted(left)]
         if self.process:
             processes.kill(self.process.pid, signal.SIGKILL) if self.process.poll() is None else None
