@@ -265,6 +265,62 @@ static void pump(struct rpc_sub *sub)
 		pump_source(source);
 }
 
+/* --- services that come ----------------------------------------------------------------------------- */
+
+static struct source *source_new(struct log_sub *logs, struct log_service *svc, const char *name)
+{
+	struct source *source = calloc(1, sizeof(*source));
+
+	if (!source)
+		return NULL;
+	source->owner = logs;
+	source->svc = svc;
+	(void)str_copy(source->name, sizeof(source->name), name);
+	list_append(&logs->sources, &source->node);
+	return source;
+}
+
+static bool is_followed(const struct log_sub *logs, const char *name)
+{
+	struct source *source;
+
+	LIST_FOREACH (source, &logs->sources, node) {
+		if (str_equal(source->name, name))
+			return true;
+	}
+	return false;
+}
+
+static void follow_new_service(struct log_sub *logs, const char *name)
+{
+	struct rpc_conn *conn = logs->sub.conn;
+	struct supervisor *sup = conn->server->supervisor;
+	uint32_t id = core_find(supervisor_core(sup), name);
+	struct log_service *svc = log_service_find(supervisor_log(sup), name);
+	static const struct log_cursor beginning;
+	struct source *source;
+
+	if (logs->query || id == CORE_NONE || !svc || is_followed(logs, name) || !select_matches(sup, logs->names, id) ||
+	    !conn_may(conn, ACCESS_READ, name, id))
+		return;
+	source = source_new(logs, svc, name);
+	if (!source)
+		return;
+	if (follow_source(source, &beginning) < 0)
+		source_free(source);
+	else if (logs->live)
+		pump_source(source);
+}
+
+/* A service has no log before its first start. */
+static void follow_new_services(struct log_sub *logs)
+{
+	const struct core *core = supervisor_core(logs->sub.conn->server->supervisor);
+
+	for (uint32_t id = core_next(core, CORE_NONE); id != CORE_NONE; id = core_next(core, id))
+		follow_new_service(logs, core_name(core, id));
+}
+
 /* --- what was there ------------------------------------------------------------------------------- */
 
 static void history_done(struct log_sub *logs)
@@ -279,6 +335,7 @@ static void history_done(struct log_sub *logs)
 			source_free(source); /* no memory */
 		i++;
 	}
+	follow_new_services(logs);
 	pump(&logs->sub);
 }
 
@@ -307,19 +364,6 @@ static void on_history(struct log_query *q, const struct log_line *lines, size_t
 }
 
 /* --- beginning ------------------------------------------------------------------------------------- */
-
-static struct source *source_new(struct log_sub *logs, struct log_service *svc, const char *name)
-{
-	struct source *source = calloc(1, sizeof(*source));
-
-	if (!source)
-		return NULL;
-	source->owner = logs;
-	source->svc = svc;
-	(void)str_copy(source->name, sizeof(source->name), name);
-	list_append(&logs->sources, &source->node);
-	return source;
-}
 
 static int no_memory(struct rpc_error *err)
 {
@@ -451,40 +495,6 @@ enum rpc_outcome rpc_logs_follow(struct rpc_call *call, struct json_out *out, st
 	return RPC_DONE;
 }
 
-/* --- services that come ----------------------------------------------------------------------------- */
-
-static bool is_followed(const struct log_sub *logs, const char *name)
-{
-	struct source *source;
-
-	LIST_FOREACH (source, &logs->sources, node) {
-		if (str_equal(source->name, name))
-			return true;
-	}
-	return false;
-}
-
-static void follow_new_service(struct log_sub *logs, const char *name)
-{
-	struct rpc_conn *conn = logs->sub.conn;
-	struct supervisor *sup = conn->server->supervisor;
-	uint32_t id = core_find(supervisor_core(sup), name);
-	struct log_service *svc = log_service_find(supervisor_log(sup), name);
-	static const struct log_cursor beginning;
-	struct source *source;
-
-	if (logs->query || id == CORE_NONE || !svc || is_followed(logs, name) || !select_matches(sup, logs->names, id) ||
-	    !conn_may(conn, ACCESS_READ, name, id))
-		return;
-	source = source_new(logs, svc, name);
-	if (!source)
-		return;
-	if (follow_source(source, &beginning) < 0)
-		source_free(source);
-	else
-		pump_source(source);
-}
-
 void stream_logs_look(struct rpc_server *server)
 {
 	struct supervisor_event event;
@@ -494,7 +504,7 @@ void stream_logs_look(struct rpc_server *server)
 		struct log_sub *logs;
 
 		server->seen_event = event.cursor;
-		if (event.kind != EVENT_ADDED)
+		if (event.kind != EVENT_ADDED && event.kind != EVENT_STATE)
 			continue;
 		LIST_FOREACH (logs, &server->log_subs, all)
 			follow_new_service(logs, event.name);

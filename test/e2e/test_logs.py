@@ -187,6 +187,21 @@ def test_follow_all(server, follow):
     wait_for(lambda: b"first" in follower.data and b"second" in follower.data)
 
 
+@pytest.mark.parametrize("history", [0, 10])
+def test_follow_takes_in_services_that_start_later(server, history):
+    """A follower of everything began before the service had its first run, and so before it had a log."""
+    go = server.dir / "go"
+    server.add("first", f"while [ ! -e {go} ]; do sleep 0.02; done", oneshot=True)
+    server.add("late", f"echo here; {SLEEP}", requires=["first"])
+    server.start()
+    with server.connect() as connection:
+        connection.call("logs.follow", {"lines": history})
+        go.touch()
+        while not (lines := connection.notification()["params"]["lines"]):
+            pass
+    assert line(lines[0])["line"] == "here"
+
+
 def test_follower_resumes_by_cursor(server):
     """Acceptance 26: the next follower continues exactly where the last one was."""
     server.add("web", f"i=0; while :; do i=$((i + 1)); echo $i; sleep 0.002; done", buffer_lines=100000)
