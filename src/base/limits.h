@@ -30,4 +30,7 @@
 /* Services of one server: sizes tables that must not grow without bound. */
 #define LIMIT_SERVICES 100000
 
+/* Questions to the logs of all connections together: each has a thread and a buffer while it lasts. */
+#define LIMIT_RPC_QUERIES 256
+
 #endif

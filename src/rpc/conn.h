@@ -34,6 +34,7 @@ struct rpc_server {
 	struct list dead;
 	size_t conns_n;
 	size_t bytes;      /* buffers of all connections */
+	size_t queries_n;  /* questions to the logs that are under way */
 	bool ready_deferred, dead_deferred, look_deferred;
 	struct strbuf scratch; /* results that nobody wants: of notifications, of kept calls */
 	uint64_t audits;       /* number of the last changing call, for the audit line */
@@ -104,6 +105,10 @@ void call_batch_next(struct rpc_conn *conn);
 void call_no_request(struct rpc_conn *conn, const struct rpc_error *err);
 /** The connection is gone: cancel and free its calls and batch. */
 void call_cancel_all(struct rpc_conn *conn);
+
+/** Count one more question to the logs. Returns 0, or RPC_FAILED with `err`: there are too many. Each is ended by query_ended(). */
+int query_begun(struct rpc_server *server, struct rpc_error *err);
+void query_ended(struct rpc_server *server);
 
 /** Find peer's credentials. Returns 0 or negative errno; *out_gids is the caller's to free. */
 int peer_of(int fd, struct access_peer *out, gid_t **out_gids);

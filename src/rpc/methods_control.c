@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/str.h"
 #include "config/service_config.h"
 #include "rpc/conn.h"
 #include "rpc/select.h"
@@ -216,12 +217,14 @@ static enum rpc_outcome change_all(struct rpc_call *call, change_fn fn, const ch
 	json_out_key(out, done);
 	json_out_open_array(out);
 	for (int i = 0; i < n; i++) {
-		const char *name = core_name(supervisor_core(sup), ids[i]);
+		const char *known = core_name(supervisor_core(sup), ids[i]);
+		char name[LIMIT_NAME + 1]; /* a service that is deleted takes its name with it */
 		struct error error = { 0 };
 		int r;
 
-		if (!name || !is_user_class(sup, ids[i]) || !rpc_call_may(call, ids[i]))
+		if (!known || !is_user_class(sup, ids[i]) || !rpc_call_may(call, ids[i]))
 			continue;
+		(void)str_copy(name, sizeof(name), known);
 		r = fn(sup, name, &by, &error);
 		if (r == 0)
 			json_out_str(out, name);

@@ -107,6 +107,7 @@ static void question_cancel(struct rpc_call *call)
 	struct question *q = call->later;
 
 	log_query_cancel(q->query);
+	query_ended(call->server);
 	question_free(q);
 }
 
@@ -117,6 +118,7 @@ static void answer(struct question *q, int result)
 	struct json_out out;
 	char text[CURSOR_TEXT_SIZE];
 
+	query_ended(call->server);
 	rpc_call_begin(call, &out);
 	json_out_open_object(&out);
 	json_out_key(&out, "lines");
@@ -196,9 +198,13 @@ static int ask(struct rpc_call *call, struct question *q, struct rpc_error *err)
 		opts.limit = (uint64_t)param_int(call->params, "limit", 0);
 	else
 		opts.last = (uint64_t)param_int(call->params, "lines", QUERY_LINES);
+	if (query_begun(call->server, err) < 0)
+		return RPC_FAILED;
 	if (log_query_start(supervisor_log(rpc_call_supervisor(call)), svcs, q->names_n, &opts, on_lines, q, &q->query,
-			    &error) < 0)
+			    &error) < 0) {
+		query_ended(call->server);
 		return rpc_error_from(err, &error, NULL);
+	}
 	return 0;
 }
 

@@ -109,6 +109,21 @@ static void on_accept(struct loop_io *io, uint32_t events, void *data)
 	}
 }
 
+/* --- questions to the logs ---------------------------------------------------------------------------- */
+
+int query_begun(struct rpc_server *server, struct rpc_error *err)
+{
+	if (server->queries_n >= LIMIT_RPC_QUERIES)
+		return rpc_error_set(err, RPC_OVERLOADED, "%d questions to the logs are under way already", LIMIT_RPC_QUERIES);
+	server->queries_n++;
+	return 0;
+}
+
+void query_ended(struct rpc_server *server)
+{
+	server->queries_n--;
+}
+
 /* --- stalled clients -------------------------------------------------------------------------------- */
 
 /* A follower that pauses holds little and loses lines that are counted; who asks and does not listen is dropped. */

@@ -59,8 +59,10 @@ static void end(struct rpc_sub *sub)
 	struct log_sub *logs = of(sub);
 	struct source *source;
 
-	if (logs->query)
+	if (logs->query) {
 		log_query_cancel(logs->query);
+		query_ended(sub->conn->server);
+	}
 	LIST_FOREACH (source, &logs->sources, node)
 		source_free(source);
 	list_remove(&logs->all);
@@ -330,9 +332,12 @@ static void history_done(struct log_sub *logs)
 	size_t i = 0;
 
 	logs->query = NULL;
+	query_ended(logs->sub.conn->server);
 	LIST_FOREACH (source, &logs->sources, node) {
-		if (follow_source(source, cursors ? &cursors[i] : NULL) < 0)
-			source_free(source); /* no memory */
+		/* it may have been removed meanwhile, and its pointer with it */
+		source->svc = log_service_find(supervisor_log(logs->sub.conn->server->supervisor), source->name);
+		if (!source->svc || follow_source(source, cursors ? &cursors[i] : NULL) < 0)
+			source_free(source);
 		i++;
 	}
 	follow_new_services(logs);
@@ -430,9 +435,13 @@ static int begin_with_history(struct rpc_call *call, struct log_sub *logs, const
 	n = 0;
 	LIST_FOREACH (source, &logs->sources, node)
 		svcs[n++] = source->svc;
+	if (query_begun(call->server, err) < 0)
+		return RPC_FAILED;
 	if (log_query_start(supervisor_log(rpc_call_supervisor(call)), svcs, n, opts, on_history, logs, &logs->query,
-			    &error) < 0)
+			    &error) < 0) {
+		query_ended(call->server);
 		return rpc_error_from(err, &error, NULL);
+	}
 	return 0;
 }
 

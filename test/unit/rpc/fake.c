@@ -28,7 +28,7 @@ int fake_init(struct supervisor *sup, struct loop *loop)
 
 void fake_fini(struct supervisor *sup)
 {
-	log_engine_free(sup->log, 0);
+	log_engine_free(sup->log, 10 * USEC_PER_SEC);
 	core_free(sup->core);
 	for (size_t i = 0; i < FAKE_SERVICES; i++)
 		free(sup->configs[i]);
