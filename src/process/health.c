@@ -11,6 +11,8 @@
 
 /* Readiness: services that are ready soon are seen soon, slow ones are not hammered. */
 #define READY_FIRST_PAUSE (50 * USEC_PER_MSEC)
+/* A probe that took longer than its interval is followed by the next one after a breath. */
+#define BREATH USEC_PER_MSEC
 
 struct check {
 	struct health *health;
@@ -18,7 +20,9 @@ struct check {
 	struct loop_timer *timer;
 	struct probe *probe;
 	usec_t asked_at;
-	usec_t pause; /* to the next try, while not ready */
+	usec_t due;          /* live: when the current probe was to be asked */
+	usec_t pause;        /* not ready: to the next try */
+	usec_t counts_from;  /* not ready: a failure of a probe asked from then on counts */
 	unsigned int failures;
 	bool ready;
 	bool unhealthy;
@@ -26,15 +30,16 @@ struct check {
 
 struct health {
 	struct health_env env;
-	usec_t begun_at;
 	usec_t last_duration;
 	struct probe_result last_failure;
-	bool has_failure;
+	const struct check *failing; /* whose failure that was; NULL: none */
 	size_t n;
 	struct check checks[];
 };
 
 static void on_answer(const struct probe_result *result, void *data);
+
+/* --- asking ----------------------------------------------------------------------------------- */
 
 static struct probe *start_probe(struct check *c)
 {
@@ -43,13 +48,14 @@ static struct probe *start_probe(struct check *c)
 
 	switch (def->type) {
 	case HEALTH_TCP:
-		if (probe_tcp_is_numeric(def->target) == 1)
-			return probe_tcp(env->loop, def->target, def->timeout, on_answer, c);
-		return prober_connect(env->prober, def->target, def->timeout, on_answer, c);
+		if (probe_tcp_needs_lookup(def->target))
+			return prober_connect(env->prober, def->target, def->timeout, on_answer, c);
+		return probe_tcp(env->loop, def->target, def->timeout, on_answer, c);
 	case HEALTH_HTTP:
 		return prober_http(env->prober, &def->http, def->timeout, on_answer, c);
 	case HEALTH_EXEC:
 		return env->exec(def->command, def->timeout, on_answer, c, env->data);
+	case HEALTH_TOLD:
 	case HEALTH_TYPE_N:
 		break;
 	}
@@ -60,90 +66,229 @@ static struct probe *start_probe(struct check *c)
 static void ask(struct loop_timer *timer, void *data)
 {
 	struct check *c = data;
+	struct probe_result result;
 
 	(void)timer;
 	c->asked_at = loop_now(c->health->env.loop);
+	if (c->def.type == HEALTH_TOLD) {
+		probe_result_set(&result, PROBE_TIMEOUT, 0, "no sign of life within the interval");
+		on_answer(&result, c);
+		return;
+	}
 	c->probe = start_probe(c);
 	if (!c->probe) {
-		struct probe_result result;
-
 		probe_result_set(&result, PROBE_UNAVAILABLE, errno, "the probe can't be started: %s", strerror(errno));
 		on_answer(&result, c);
 	}
 }
 
-static bool all_ready(const struct health *h)
+/*
+ * Where in its interval a check has its place: the golden ratio's multiples fill the circle evenly, whatever the number
+ * of services (Knuth, TAOCP 3, 6.4).
+ */
+static usec_t place(const struct check *c)
 {
-	for (size_t i = 0; i < h->n; i++) {
-		if (!h->checks[i].ready)
-			return false;
+	uint32_t number = c->health->env.spread * 16 + (uint32_t)(c - c->health->checks);
+
+	return (usec_t)(((unsigned __int128)c->def.interval * (number * 2654435769U)) >> 32);
+}
+
+/* The next moment after `now` that is this check's place. */
+static usec_t next_place(const struct check *c, usec_t now)
+{
+	usec_t t = now - now % c->def.interval + place(c);
+
+	return t > now ? t : t + c->def.interval;
+}
+
+static void arm_live(struct check *c)
+{
+	usec_t now = loop_now(c->health->env.loop);
+
+	if (c->def.type == HEALTH_TOLD) {
+		loop_timer_arm(c->timer, time_add(now, c->def.interval));
+		return;
 	}
+	c->due += c->def.interval;
+	if (time_add(c->due, c->def.interval) <= now)
+		c->due = next_place(c, now);
+	loop_timer_arm(c->timer, MAX(c->due, now + BREATH));
+}
+
+static void begin_live(struct check *c)
+{
+	c->ready = true;
+	c->unhealthy = false;
+	c->failures = 0;
+	if (c->def.type == HEALTH_TOLD)
+		return; /* watched from the first sign of life on */
+	c->due = next_place(c, loop_now(c->health->env.loop));
+	loop_timer_arm(c->timer, c->due);
+}
+
+/* --- answers ---------------------------------------------------------------------------------- */
+
+static void remember(struct check *c, const struct probe_result *result)
+{
+	struct health *h = c->health;
+
+	if (result->error != PROBE_OK) {
+		h->last_failure = *result;
+		h->failing = c;
+	} else if (h->failing == c) {
+		h->failing = NULL;
+	}
+}
+
+/* Count a failure; true if it is the one that makes the check unhealthy. */
+static bool count_failure(struct check *c)
+{
+	c->failures++;
+	if (c->unhealthy || c->failures < MAX(c->def.retries, 1U))
+		return false;
+	c->unhealthy = true;
 	return true;
 }
 
-/* Where in its interval a service is probed follows from its address in memory: any spread will do, and it costs nothing. */
-static usec_t spread(const struct check *c)
-{
-	usec_t interval = c->def.interval ? c->def.interval : 1;
-
-	return interval / 2 + (uint64_t)(uintptr_t)c * 2654435761ULL % (interval / 2 + 1);
-}
-
-static void on_ready_answer(struct check *c, bool good)
+static void tell_change(struct check *c, const struct probe_result *result)
 {
 	struct health *h = c->health;
 
-	if (!good) {
-		loop_timer_arm(c->timer, loop_now(h->env.loop) + c->pause);
-		c->pause = MIN(c->pause * 2, MAX(c->def.interval, (usec_t)READY_FIRST_PAUSE));
-		return;
-	}
-	c->ready = true;
-	loop_timer_arm(c->timer, loop_now(h->env.loop) + spread(c));
-	if (all_ready(h))
-		h->env.on_ready(h->env.data);
+	h->env.on_change((size_t)(c - h->checks), !c->unhealthy, c->failures, result, h->env.data);
 }
 
-static void on_live_answer(struct check *c, bool good, const struct probe_result *result)
+static void on_ready_answer(struct check *c, const struct probe_result *result)
 {
 	struct health *h = c->health;
 	usec_t now = loop_now(h->env.loop);
-	unsigned int retries = MAX(c->def.retries, 1U);
+	bool crossed = false;
+	usec_t next;
+
+	if (result->error == PROBE_OK) {
+		begin_live(c);
+		if (health_is_ready(h))
+			h->env.on_ready(h->env.data);
+		return;
+	}
+	if (c->asked_at >= c->counts_from) {
+		c->counts_from = time_add(c->asked_at, c->def.interval);
+		crossed = count_failure(c);
+	}
+	next = MIN(now + c->pause, MAX(c->counts_from, now + BREATH));
+	c->pause = MIN(c->pause * 2, MAX(c->def.interval, (usec_t)READY_FIRST_PAUSE));
+	loop_timer_arm(c->timer, next);
+	if (crossed)
+		tell_change(c, result);
+}
+
+static void on_live_answer(struct check *c, const struct probe_result *result)
+{
+	struct health *h = c->health;
 	bool was_unhealthy = c->unhealthy;
 
-	loop_timer_arm(c->timer, MAX(c->asked_at + c->def.interval, now + USEC_PER_MSEC));
-	if (good) {
+	arm_live(c);
+	if (result->error == PROBE_OK) {
 		c->failures = 0;
 		c->unhealthy = false;
 		if (was_unhealthy)
-			h->env.on_change(true, 0, result, h->env.data);
+			tell_change(c, result);
 		return;
 	}
-	if (now - h->begun_at < c->def.start_period)
+	if (loop_now(h->env.loop) < time_add(h->env.started_at, c->def.start_period))
 		return;
-	c->failures++;
-	if (c->failures % retries == 0) {
-		c->unhealthy = true;
-		h->env.on_change(false, c->failures, result, h->env.data);
-	}
+	if (count_failure(c))
+		tell_change(c, result);
 }
 
 static void on_answer(const struct probe_result *result, void *data)
 {
 	struct check *c = data;
 	struct health *h = c->health;
-	bool good = result->error == PROBE_OK;
 
 	c->probe = NULL;
 	h->last_duration = loop_now(h->env.loop) - c->asked_at;
-	h->has_failure = !good;
-	if (!good)
-		h->last_failure = *result;
+	remember(c, result);
 	/* the last call: its callback may free us */
 	if (c->ready)
-		on_live_answer(c, good, result);
+		on_live_answer(c, result);
 	else
-		on_ready_answer(c, good);
+		on_ready_answer(c, result);
+}
+
+/* --- what was heard --------------------------------------------------------------------------- */
+
+static const struct probe_result good = { .error = PROBE_OK };
+
+static struct check *told(struct health *h, size_t check)
+{
+	return check < h->n && h->checks[check].def.type == HEALTH_TOLD ? &h->checks[check] : NULL;
+}
+
+void health_told_ready(struct health *h, size_t check)
+{
+	struct check *c = told(h, check);
+
+	if (!c || c->ready)
+		return;
+	h->last_duration = loop_now(h->env.loop) - MIN(loop_now(h->env.loop), h->env.started_at);
+	remember(c, &good);
+	on_ready_answer(c, &good);
+}
+
+void health_told_alive(struct health *h, size_t check)
+{
+	struct check *c = told(h, check);
+
+	if (!c || !c->ready)
+		return;
+	remember(c, &good);
+	on_live_answer(c, &good);
+}
+
+void health_told_failed(struct health *h, size_t check, const struct probe_result *result)
+{
+	struct check *c = told(h, check);
+
+	if (!c)
+		return;
+	remember(c, result);
+	if (!c->ready || c->unhealthy)
+		return;
+	c->failures++;
+	c->unhealthy = true;
+	tell_change(c, result);
+}
+
+void health_told_interval(struct health *h, size_t check, usec_t interval)
+{
+	struct check *c = told(h, check);
+
+	if (c && interval)
+		c->def.interval = interval;
+}
+
+void health_told_trouble(struct health *h, size_t check, const struct probe_result *result)
+{
+	struct check *c = told(h, check);
+
+	if (c)
+		remember(c, result);
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+static void begin(struct check *c)
+{
+	const struct health_env *env = &c->health->env;
+
+	if (env->ready) {
+		begin_live(c);
+		return;
+	}
+	c->pause = READY_FIRST_PAUSE;
+	c->counts_from = time_add(env->started_at, c->def.start_period);
+	if (c->def.type != HEALTH_TOLD)
+		loop_timer_arm(c->timer, loop_now(env->loop));
 }
 
 struct health *health_new(const struct health_env *env, const struct health_check *checks, size_t n)
@@ -153,21 +298,20 @@ struct health *health_new(const struct health_env *env, const struct health_chec
 	if (!h)
 		return NULL;
 	h->env = *env;
-	h->begun_at = loop_now(env->loop);
 	h->n = n;
 	for (size_t i = 0; i < n; i++) {
 		struct check *c = &h->checks[i];
 
 		c->health = h;
 		c->def = checks[i];
-		c->pause = READY_FIRST_PAUSE;
+		c->def.interval = MAX(c->def.interval, (usec_t)BREATH);
 		c->timer = loop_timer_new(env->loop, ask, c);
 		if (!c->timer) {
 			health_free(h);
 			errno = ENOMEM;
 			return NULL;
 		}
-		loop_timer_arm(c->timer, h->begun_at);
+		begin(c);
 	}
 	return h;
 }
@@ -183,20 +327,38 @@ void health_free(struct health *h)
 	free(h);
 }
 
+/* --- looking ---------------------------------------------------------------------------------- */
+
+bool health_is_ready(const struct health *h)
+{
+	for (size_t i = 0; i < h->n; i++) {
+		if (!h->checks[i].ready)
+			return false;
+	}
+	return true;
+}
+
 const char *health_state(const struct health *h)
 {
-	if (!all_ready(h))
-		return "unknown";
 	for (size_t i = 0; i < h->n; i++) {
 		if (h->checks[i].unhealthy)
 			return "unhealthy";
 	}
-	return "healthy";
+	return health_is_ready(h) ? "healthy" : "unknown";
 }
 
 const struct probe_result *health_last_failure(const struct health *h)
 {
-	return h->has_failure ? &h->last_failure : NULL;
+	return h->failing ? &h->last_failure : NULL;
+}
+
+unsigned int health_attempts(const struct health *h)
+{
+	unsigned int most = 0;
+
+	for (size_t i = 0; i < h->n; i++)
+		most = MAX(most, h->checks[i].failures);
+	return most;
 }
 
 usec_t health_last_duration(const struct health *h)

@@ -58,9 +58,12 @@ struct probe {
 /** No answer comes any more; NULL is fine. */
 void probe_cancel(struct probe *probe);
 
-/** Can probe_tcp() do it by itself? False for "host:port" with a name, which the prober has to look up; -EINVAL: not a target at all. */
-int probe_tcp_is_numeric(const char *target);
-/** Connect to "1.2.3.4:80", "[::1]:80" or "unix:/path". Returns NULL with errno set (EINVAL: not such a target). */
+/** Is it "name:port" with a name that has to be looked up, which is the prober's job? */
+bool probe_tcp_needs_lookup(const char *target);
+/**
+ * Connect to "1.2.3.4:80", "[::1]:80", "[fe80::1%eth0]:80", "localhost:80" (both loopback addresses in turn; never looked
+ * up, RFC 6761) or "unix:/path", and hang up. Returns NULL with errno set (EINVAL: not such a target).
+ */
 struct probe *probe_tcp(struct loop *loop, const char *target, usec_t timeout, probe_fn fn, void *data);
 
 #endif

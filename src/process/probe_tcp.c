@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Owns: probes that connect and hang up: TCP by numeric address, and unix sockets. */
+/* Owns: probes that connect and hang up: TCP by numeric address or localhost, and unix sockets. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -16,6 +18,9 @@
 #include "process/probe.h"
 
 #define HOST_SIZE 256
+#define ADDRESSES_MAX 2
+/* A unix socket whose queue is full says so at once: it is tried again until the time-out. */
+#define FULL_PAUSE (20 * USEC_PER_MSEC)
 
 struct address {
 	union {
@@ -32,10 +37,15 @@ struct tcp_probe {
 	struct loop *loop;
 	struct loop_io *io;
 	struct loop_timer *timer;
-	int fd;
-	bool failed_at_once;
+	int fd; /* -1: none under way */
+	usec_t deadline;
+	struct address addresses[ADDRESSES_MAX];
+	size_t n, next;
+	bool settled; /* `result` is the answer, to be told from the loop */
 	struct probe_result result;
 };
+
+/* --- targets ---------------------------------------------------------------------------------- */
 
 /* "[v6]:port" or "host:port" into its parts. */
 static int split(const char *target, char host[HOST_SIZE], uint16_t *out_port)
@@ -63,136 +73,225 @@ static int split(const char *target, char host[HOST_SIZE], uint16_t *out_port)
 	return 0;
 }
 
-/* Returns 1 and the address, 0 for a name, -EINVAL for what is neither. */
-static int resolve(const char *target, struct address *out)
+static bool set_v4(struct address *out, const char *host, uint16_t port)
 {
+	if (inet_pton(AF_INET, host, &out->u.v4.sin_addr) != 1)
+		return false;
+	out->u.v4.sin_family = AF_INET;
+	out->u.v4.sin_port = htons(port);
+	out->len = sizeof(out->u.v4);
+	return true;
+}
+
+/* "fe80::1%eth0" too; cuts `host` at the '%'. */
+static bool set_v6(struct address *out, char *host, uint16_t port)
+{
+	char *scope = strchr(host, '%');
+	int64_t index;
+
+	if (scope)
+		*scope++ = '\0';
+	if (inet_pton(AF_INET6, host, &out->u.v6.sin6_addr) != 1)
+		return false;
+	if (scope) {
+		out->u.v6.sin6_scope_id = if_nametoindex(scope);
+		if (!out->u.v6.sin6_scope_id && parse_int(scope, 1, UINT32_MAX, &index) == 0)
+			out->u.v6.sin6_scope_id = (uint32_t)index;
+	}
+	out->u.v6.sin6_family = AF_INET6;
+	out->u.v6.sin6_port = htons(port);
+	out->len = sizeof(out->u.v6);
+	return true;
+}
+
+static int set_local(struct address *out, const char *path)
+{
+	out->u.local.sun_family = AF_UNIX;
+	out->len = sizeof(out->u.local);
+	return *path && str_copy(out->u.local.sun_path, sizeof(out->u.local.sun_path), path) ? 1 : -EINVAL;
+}
+
+/* Returns how many addresses it has, 0 for a name, -EINVAL for what is none of these. */
+static int resolve(const char *target, struct address out[ADDRESSES_MAX])
+{
+	char v6[] = "::1";
 	char host[HOST_SIZE];
 	uint16_t port;
 
-	memset(out, 0, sizeof(*out));
-	if (str_starts(target, "unix:")) {
-		out->u.local.sun_family = AF_UNIX;
-		out->len = sizeof(out->u.local);
-		return target[5] && str_copy(out->u.local.sun_path, sizeof(out->u.local.sun_path), target + 5) ? 1 : -EINVAL;
-	}
+	memset(out, 0, ADDRESSES_MAX * sizeof(*out));
+	if (str_starts(target, "unix:"))
+		return set_local(&out[0], target + 5);
 	if (split(target, host, &port) < 0)
 		return -EINVAL;
-	if (inet_pton(AF_INET, host, &out->u.v4.sin_addr) == 1) {
-		out->u.v4.sin_family = AF_INET;
-		out->u.v4.sin_port = htons(port);
-		out->len = sizeof(out->u.v4);
-		return 1;
-	}
-	if (inet_pton(AF_INET6, host, &out->u.v6.sin6_addr) == 1) {
-		out->u.v6.sin6_family = AF_INET6;
-		out->u.v6.sin6_port = htons(port);
-		out->len = sizeof(out->u.v6);
-		return 1;
-	}
-	return *target == '[' ? -EINVAL : 0;
+	if (strcasecmp(host, "localhost") == 0)
+		return set_v4(&out[0], "127.0.0.1", port) && set_v6(&out[1], v6, port) ? 2 : -EINVAL;
+	if (*target == '[')
+		return set_v6(&out[0], host, port) ? 1 : -EINVAL;
+	return set_v4(&out[0], host, port) ? 1 : 0;
 }
 
-int probe_tcp_is_numeric(const char *target)
+bool probe_tcp_needs_lookup(const char *target)
 {
-	struct address address;
+	struct address addresses[ADDRESSES_MAX];
 
-	return resolve(target, &address);
+	return resolve(target, addresses) == 0;
+}
+
+/* --- the end ---------------------------------------------------------------------------------- */
+
+static void hang_up(struct tcp_probe *p)
+{
+	loop_io_free(p->io);
+	p->io = NULL;
+	auto_close(&p->fd);
+	p->fd = -1;
 }
 
 static void tcp_cancel(struct probe *probe)
 {
 	struct tcp_probe *p = CONTAINER_OF(probe, struct tcp_probe, base);
 
-	loop_io_free(p->io);
+	hang_up(p);
 	loop_timer_free(p->timer);
-	auto_close(&p->fd);
 	free(p);
 }
 
-static void answer(struct tcp_probe *p, const struct probe_result *result)
+static void answer(struct tcp_probe *p)
 {
-	struct probe_result copy = *result;
+	struct probe_result result = p->result;
 	probe_fn fn = p->base.fn;
 	void *data = p->base.data;
 
 	tcp_cancel(&p->base);
-	fn(&copy, data);
+	fn(&result, data);
 }
 
-static void set_connect_result(struct probe_result *out, int error)
+static void settle(struct tcp_probe *p, int error)
 {
+	p->settled = true;
 	if (error)
-		probe_result_set(out, PROBE_CONNECT, error, "connect: %s", strerror(error));
+		probe_result_set(&p->result, PROBE_CONNECT, error, "connect: %s", strerror(error));
 	else
-		*out = (struct probe_result){ .error = PROBE_OK };
+		p->result = (struct probe_result){ .error = PROBE_OK };
+}
+
+/* --- trying ----------------------------------------------------------------------------------- */
+
+/*
+ * A port of our own range that nobody listens at may be given to our own end, which is then connected with itself (RFC
+ * 9293, simultaneous open): nobody is there.
+ */
+static bool is_self(int fd)
+{
+	struct address ours = { .len = sizeof(ours.u) };
+	struct address theirs = { .len = sizeof(theirs.u) };
+
+	if (getsockname(fd, &ours.u.any, &ours.len) < 0 || getpeername(fd, &theirs.u.any, &theirs.len) < 0 ||
+	    ours.u.any.sa_family == AF_UNIX)
+		return false;
+	return ours.len == theirs.len && memcmp(&ours.u, &theirs.u, ours.len) == 0;
+}
+
+static void on_connected(struct loop_io *io, uint32_t events, void *data);
+
+/* One address. Returns 0 connected, -EINPROGRESS, -EAGAIN (try this one again later), or another negative errno. */
+static int try_one(struct tcp_probe *p, const struct address *address)
+{
+	p->fd = socket(address->u.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (p->fd < 0)
+		return -errno;
+	if (connect(p->fd, &address->u.any, address->len) == 0)
+		return is_self(p->fd) ? -ECONNREFUSED : 0;
+	if (errno != EINPROGRESS)
+		return -errno;
+	p->io = loop_io_new(p->loop, p->fd, EPOLLOUT, on_connected, p);
+	return p->io ? -EINPROGRESS : -ENOMEM;
+}
+
+/* The addresses that are left, until one is under way or all have failed with `error`. Afterwards it may be settled. */
+static void try_rest(struct tcp_probe *p, int error)
+{
+	while (p->next < p->n) {
+		int r = try_one(p, &p->addresses[p->next]);
+
+		if (r == -EINPROGRESS) {
+			p->next++;
+			loop_timer_arm(p->timer, p->deadline);
+			return;
+		}
+		hang_up(p);
+		if (r == -EAGAIN && p->addresses[p->next].u.any.sa_family == AF_UNIX) {
+			loop_timer_arm(p->timer, MIN(p->deadline, loop_now(p->loop) + FULL_PAUSE));
+			return;
+		}
+		p->next++;
+		if (r == 0) {
+			error = 0;
+			break;
+		}
+		if (!error)
+			error = -r; /* of the first address: what the others say is often only that there is no IPv6 */
+	}
+	settle(p, error);
 }
 
 static void on_connected(struct loop_io *io, uint32_t events, void *data)
 {
 	struct tcp_probe *p = data;
-	struct probe_result result;
 	int error = 0;
 	socklen_t len = sizeof(error);
 
 	(void)events;
 	if (getsockopt(loop_io_fd(io), SOL_SOCKET, SO_ERROR, &error, &len) < 0)
 		error = errno;
-	set_connect_result(&result, error);
-	answer(p, &result);
+	if (!error && is_self(p->fd))
+		error = ECONNREFUSED;
+	hang_up(p);
+	if (error)
+		try_rest(p, error);
+	else
+		settle(p, 0);
+	if (p->settled)
+		answer(p);
 }
 
 static void on_timer(struct loop_timer *timer, void *data)
 {
 	struct tcp_probe *p = data;
-	struct probe_result result;
 
 	(void)timer;
-	if (p->failed_at_once) {
-		answer(p, &p->result);
-		return;
-	}
-	probe_result_set(&result, PROBE_TIMEOUT, 0, "no connection within the time-out");
-	answer(p, &result);
-}
-
-/* What connect(2) says at once is told from the loop, like everything else. */
-static void begin(struct tcp_probe *p, const struct address *address, usec_t timeout)
-{
-	int r = connect(p->fd, &address->u.any, address->len);
-
-	if (r < 0 && errno == EINPROGRESS) {
-		p->io = loop_io_new(p->loop, p->fd, EPOLLOUT, on_connected, p);
-		if (p->io) {
-			loop_timer_arm(p->timer, time_add(loop_now(p->loop), timeout));
+	if (!p->settled && loop_now(p->loop) < p->deadline) {
+		try_rest(p, 0);
+		if (!p->settled)
 			return;
-		}
-		r = -1;
+	} else if (!p->settled) {
+		probe_result_set(&p->result, PROBE_TIMEOUT, 0, "no connection within the time-out");
 	}
-	p->failed_at_once = true;
-	set_connect_result(&p->result, r < 0 ? errno : 0);
-	loop_timer_arm(p->timer, loop_now(p->loop));
+	answer(p);
 }
 
 struct probe *probe_tcp(struct loop *loop, const char *target, usec_t timeout, probe_fn fn, void *data)
 {
-	struct address address;
-	struct tcp_probe *p;
+	struct tcp_probe *p = calloc(1, sizeof(*p));
+	int n;
 
-	if (resolve(target, &address) != 1) {
-		errno = EINVAL;
-		return NULL;
-	}
-	p = calloc(1, sizeof(*p));
 	if (!p)
 		return NULL;
 	p->base = (struct probe){ .cancel = tcp_cancel, .fn = fn, .data = data };
 	p->loop = loop;
-	p->fd = socket(address.u.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	p->fd = -1;
+	p->deadline = time_add(loop_now(loop), timeout);
 	p->timer = loop_timer_new(loop, on_timer, p);
-	if (p->fd < 0 || !p->timer) {
+	n = resolve(target, p->addresses);
+	if (n <= 0 || !p->timer) {
 		tcp_cancel(&p->base);
+		errno = n <= 0 ? EINVAL : ENOMEM;
 		return NULL;
 	}
-	begin(p, &address, timeout);
+	p->n = (size_t)n;
+	try_rest(p, 0);
+	/* what is known at once is told from the loop, like everything else */
+	if (p->settled)
+		loop_timer_arm(p->timer, loop_now(loop));
 	return &p->base;
 }

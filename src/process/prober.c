@@ -20,35 +20,42 @@
 /* The worker keeps the time-out; if it does not, we do, so much later. */
 #define GRACE (500 * USEC_PER_MSEC)
 
+/* Room for the questions of many services at once; the kernel caps it for those who are not root. */
+#define SOCKET_BUFFER (4 << 20)
+/* Answers taken in one go, so that a busy prober does not keep the loop from others. */
+#define ANSWERS_MAX 64
+
 struct question {
 	struct probe base;
 	struct list node;
 	struct prober *prober;
 	struct loop_timer *timer;
 	uint64_t id;
+	char *message; /* not sent yet, since the socket was full; NULL: sent */
+	size_t len;
 };
 
 struct prober {
 	struct loop *loop;
-	prober_spawn_fn spawn;
-	void *data;
-	int sock; /* -1: no worker */
+	struct prober_owner owner;
+	uint32_t worker; /* number of the last one */
+	int sock;        /* -1: no worker */
 	struct loop_io *io;
-	struct list questions;
+	struct list questions; /* in the order of their ids */
 	uint64_t last_id;
+	size_t unsent;
 	usec_t retry_delay;
 	usec_t not_before;
 };
 
-struct prober *prober_new(struct loop *loop, prober_spawn_fn spawn, void *data)
+struct prober *prober_new(struct loop *loop, const struct prober_owner *owner)
 {
 	struct prober *p = calloc(1, sizeof(*p));
 
 	if (!p)
 		return NULL;
 	p->loop = loop;
-	p->spawn = spawn;
-	p->data = data;
+	p->owner = *owner;
 	p->sock = -1;
 	p->retry_delay = RETRY_FIRST;
 	list_init(&p->questions);
@@ -74,6 +81,8 @@ void prober_free(struct prober *p)
 static void question_free(struct question *q)
 {
 	list_remove(&q->node);
+	q->prober->unsent -= q->message != NULL;
+	free(q->message);
 	loop_timer_free(q->timer);
 	free(q);
 }
@@ -106,18 +115,24 @@ static struct question *first_up_to(struct prober *p, uint64_t id)
 	return NULL;
 }
 
-void prober_exited(struct prober *p)
+/* The worker is of no use any more: hang up, which makes a healthy one end, and wait before the next. */
+static void lose(struct prober *p)
 {
 	struct question *q;
-	uint64_t end;
+	uint64_t end = p->last_id;
 
 	disconnect(p);
 	p->not_before = loop_now(p->loop) + p->retry_delay;
 	p->retry_delay = MIN(p->retry_delay * 2, (usec_t)RETRY_LAST);
-	end = p->last_id;
 	/* an answer may make its asker ask again: those are not of the worker that ended */
 	while ((q = first_up_to(p, end)))
 		answer_unavailable(q);
+}
+
+void prober_exited(struct prober *p, uint32_t worker)
+{
+	if (worker == p->worker && p->sock >= 0)
+		lose(p);
 }
 
 static struct question *find(struct prober *p, uint64_t id)
@@ -131,30 +146,61 @@ static struct question *find(struct prober *p, uint64_t id)
 	return NULL;
 }
 
-static void on_readable(struct loop_io *io, uint32_t events, void *data)
+/* Returns false when there is no more for now. */
+static bool take_answer(struct prober *p)
 {
-	struct prober *p = data;
 	struct prober_answer a;
 	int fds[FD_MESSAGE_MAX];
-	ssize_t n = fd_receive_message(loop_io_fd(io), &a, sizeof(a), MSG_DONTWAIT, fds);
+	ssize_t n = fd_receive_message(p->sock, &a, sizeof(a), MSG_DONTWAIT, fds);
 	struct question *q;
 
-	(void)events;
-	if (n == 0 || (n < 0 && n != -EAGAIN)) {
-		prober_exited(p);
-		return;
+	if (n == -EAGAIN)
+		return false;
+	if (n <= 0) {
+		lose(p);
+		return false;
 	}
 	if (n != (ssize_t)sizeof(a) || a.result.error >= PROBE_ERROR_N)
-		return;
+		return true;
 	p->retry_delay = RETRY_FIRST;
 	a.result.text[sizeof(a.result.text) - 1] = '\0';
 	q = find(p, a.id);
 	if (q)
 		answer(q, &a.result);
+	return p->sock >= 0;
+}
+
+static void send_unsent(struct prober *p)
+{
+	struct question *q;
+
+	LIST_FOREACH (q, &p->questions, node) {
+		if (!q->message)
+			continue;
+		if (fd_send_message(p->sock, q->message, q->len, MSG_DONTWAIT, NULL, 0) < 0)
+			return; /* a broken socket is seen by the reader */
+		free(STEAL(&q->message));
+		p->unsent--;
+	}
+	(void)loop_io_set(p->io, EPOLLIN);
+}
+
+static void on_socket(struct loop_io *io, uint32_t events, void *data)
+{
+	struct prober *p = data;
+
+	(void)io;
+	if (events & EPOLLOUT)
+		send_unsent(p);
+	if (!(events & ~(uint32_t)EPOLLOUT))
+		return;
+	for (int i = 0; i < ANSWERS_MAX && take_answer(p); i++)
+		;
 }
 
 static int ensure_worker(struct prober *p)
 {
+	const int size = SOCKET_BUFFER;
 	int pair[2];
 	int r;
 
@@ -164,23 +210,35 @@ static int ensure_worker(struct prober *p)
 		return -EAGAIN;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
+	if (setsockopt(pair[0], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) < 0)
+		(void)setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	p->sock = pair[0];
-	p->io = loop_io_new(p->loop, p->sock, EPOLLIN, on_readable, p);
-	r = p->io ? p->spawn(pair[1], p->data) : -ENOMEM;
+	p->io = loop_io_new(p->loop, p->sock, EPOLLIN, on_socket, p);
+	r = p->io ? p->owner.spawn(pair[1], ++p->worker, p->owner.data) : -ENOMEM;
 	(void)close(pair[1]);
-	if (r < 0)
-		prober_exited(p);
+	if (r < 0) {
+		disconnect(p);
+		p->not_before = loop_now(p->loop) + p->retry_delay;
+		p->retry_delay = MIN(p->retry_delay * 2, (usec_t)RETRY_LAST);
+	}
 	return r;
 }
 
+/* The worker ends each probe at its time-out. This one it did not: it hangs. */
 static void on_late(struct loop_timer *timer, void *data)
 {
 	struct question *q = data;
+	struct prober *p = q->prober;
 	struct probe_result result;
+	bool was_sent = !q->message;
 
 	(void)timer;
 	probe_result_set(&result, PROBE_TIMEOUT, 0, "no answer from the prober within the time-out");
 	answer(q, &result);
+	if (was_sent && p->sock >= 0) {
+		p->owner.end(p->worker, p->owner.data);
+		lose(p);
+	}
 }
 
 static void on_unavailable(struct loop_timer *timer, void *data)
@@ -194,9 +252,26 @@ static void cancel(struct probe *probe)
 	struct question *q = CONTAINER_OF(probe, struct question, base);
 	struct prober_question message = { .id = q->id, .kind = PROBER_CANCEL };
 
-	if (q->prober->sock >= 0)
+	/* if the socket is full the answer will come, and find nobody */
+	if (q->prober->sock >= 0 && !q->message)
 		(void)fd_send_message(q->prober->sock, &message, sizeof(message), MSG_DONTWAIT, NULL, 0);
 	question_free(q);
+}
+
+/* In order: never past those that wait for room in the socket. */
+static int send_or_keep(struct prober *p, struct question *q, struct strbuf *message)
+{
+	int r = p->unsent ? -EAGAIN : fd_send_message(p->sock, message->data, message->len, MSG_DONTWAIT, NULL, 0);
+
+	if (r != -EAGAIN)
+		return r;
+	q->len = message->len;
+	q->message = strbuf_steal(message);
+	if (!q->message)
+		return -ENOMEM;
+	p->unsent++;
+	(void)loop_io_set(p->io, EPOLLIN | EPOLLOUT);
+	return 0;
 }
 
 static struct probe *ask(struct prober *p, struct strbuf *message, usec_t timeout, probe_fn fn, void *data)
@@ -221,7 +296,7 @@ static struct probe *ask(struct prober *p, struct strbuf *message, usec_t timeou
 	head->id = q->id;
 	head->timeout_ms = (uint32_t)(timeout / USEC_PER_MSEC);
 	if (r == 0)
-		r = fd_send_message(p->sock, message->data, message->len, MSG_DONTWAIT, NULL, 0);
+		r = send_or_keep(p, q, message);
 	/* a refusal comes as an answer, from the loop */
 	q->timer = loop_timer_new(p->loop, r < 0 ? on_unavailable : on_late, q);
 	if (!q->timer) {

@@ -7,6 +7,7 @@
 #ifndef PROCESS_PROBER_H
 #define PROCESS_PROBER_H
 
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "loop/loop.h"
@@ -14,14 +15,21 @@
 
 struct prober;
 
-/** Start the worker with `fd` as its descriptor PROBER_FD. The owner watches its exit and tells prober_exited(). Returns 0 or negative errno. */
-typedef int (*prober_spawn_fn)(int fd, void *data);
+/** What the owner of a prober does for it. `worker` is the number of a worker, from 1. */
+struct prober_owner {
+	/* Start the worker with `fd` as its descriptor PROBER_FD, watch its exit and tell prober_exited(). 0 or negative errno. */
+	int (*spawn)(int fd, uint32_t worker, void *data);
+	/* It does not answer any more: end it, if it is still that one. */
+	void (*end)(uint32_t worker, void *data);
+	void *data;
+};
 
-struct prober *prober_new(struct loop *loop, prober_spawn_fn spawn, void *data);
+/** `owner` is copied. NULL: no memory. */
+struct prober *prober_new(struct loop *loop, const struct prober_owner *owner);
 /** All probes must be cancelled before. NULL is fine. */
 void prober_free(struct prober *prober);
-/** The worker ended, or could not be started: probes under way end as PROBE_UNAVAILABLE. */
-void prober_exited(struct prober *prober);
+/** The worker ended, or could not be started: probes under way there end as PROBE_UNAVAILABLE. Not news of an older worker. */
+void prober_exited(struct prober *prober, uint32_t worker);
 
 struct prober_http {
 	const char *url;

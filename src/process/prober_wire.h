@@ -15,7 +15,9 @@
 /* A question with all its texts; a longer one is refused by the server. */
 #define PROBER_QUESTION_MAX 16384
 /* Bytes of a body that are read at most; what comes after ends the probe with PROBE_TOO_LARGE. */
-#define PROBER_BODY_MAX (64U << 10)
+#define PROBER_BODY_MAX (1U << 20)
+/* The same for all headers of an answer together. */
+#define PROBER_HEADERS_MAX (64U << 10)
 
 enum prober_kind {
 	PROBER_HTTP = 1,

@@ -101,8 +101,7 @@ static uint64_t tag_from_limits(pid_t pid)
 	return soft;
 }
 
-/* The tag of a process, or 0 if it has none. */
-static uint64_t read_tag(pid_t pid)
+uint64_t tree_read_tag(pid_t pid)
 {
 	struct { uint64_t soft, hard; } limit = { 0, 0 };
 	uint64_t tag;
@@ -390,7 +389,7 @@ int tree_orphans_read(pid_t reaper, struct tree_orphans *out)
 	r = each_child(reaper, tree_read(reaper, &p) == 0 ? p.threads : 1, add_orphan, out);
 	/* the youngest come last, and live shortest if someone runs away from us: look at them first */
 	for (size_t i = out->n; i-- > 0;)
-		out->v[i].tag = read_tag(out->v[i].pid);
+		out->v[i].tag = tree_read_tag(out->v[i].pid);
 	return r;
 }
 
@@ -497,7 +496,7 @@ static int add_if_tagged(pid_t pid, void *data)
 {
 	struct search *s = data;
 
-	return read_tag(pid) == s->query->tag ? add_member(pid, s) : 0;
+	return tree_read_tag(pid) == s->query->tag ? add_member(pid, s) : 0;
 }
 
 /* Everyone in a cgroup and in those below it. */

@@ -49,6 +49,8 @@ void tree_list_fini(struct tree_list *list);
 /** The member with this pid, or NULL. */
 const struct tree_proc *tree_list_find(const struct tree_list *list, pid_t pid);
 
+/** The tag that a process carries, or 0: none, or it is gone. */
+uint64_t tree_read_tag(pid_t pid);
 /** The tag of a service: never 0, below RLIM_INFINITY; `instance` tells two servers apart. */
 uint64_t tree_tag(uint64_t instance, const char *service);
 

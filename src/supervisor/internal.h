@@ -54,8 +54,9 @@ struct run_pipes {
 	unsigned int users; /* spawns that still need the write ends */
 };
 
-struct health;
 struct prober;
+struct prober_process;
+struct probes;
 struct task;
 
 /* One service or target. */
@@ -74,7 +75,8 @@ struct unit {
 	struct stop *stop;
 	struct task *task; /* pre_start, post_stop or stop command under way */
 	struct cgroup *cgroup;
-	struct health *health;
+	struct probes *probes; /* NULL: it had no health checks so far */
+	usec_t extended_until; /* it asked for more time: its start or stop time-out is not before that; 0: it did not */
 	bool gone;     /* the stop object saw nothing left, but the exit is not told to the core yet */
 	bool removing; /* forget it once it is down */
 	bool remove_file;
@@ -110,6 +112,8 @@ struct supervisor {
 	struct list waiting;   /* units whose spawn waits for a place */
 	struct stopper *stopper;
 	struct prober *prober;
+	struct prober_process *prober_process; /* NULL: none */
+	struct list exec_probes;               /* struct exec_probe */
 	struct cgroup_root *cgroups; /* NULL: not available */
 	struct children children;
 	struct unit **units; /* by id */
@@ -206,11 +210,36 @@ void task_start(struct unit *unit, enum task_kind kind, uint64_t run);
 void task_cancel(struct unit *unit);
 
 /* probes.c */
-/** A prober_spawn_fn; `data` is the supervisor. */
-int probes_spawn_worker(int fd, void *data);
+struct probes *probes_of(struct unit *unit); /* made if need be; NULL: no memory */
 void probes_start(struct unit *unit, uint64_t run);
 void probes_stop(struct unit *unit);
-const char *probes_state(const struct unit *unit, const char **out_error);
+/** The unit has another configuration; the old one is still there. */
+void probes_config_changed(struct unit *unit);
+/** `forget`: the unit goes for good, and the keeper need not hold anything for its checks. */
+void probes_free(struct unit *unit, bool forget);
+/** Fill what is about health. */
+void probes_info(const struct unit *unit, struct supervisor_info *out);
+
+/* probes_notify.c */
+/** What readiness adds to the spawn of a main process. `fd.source` (-1: none) must stay open until the spawn is done. */
+struct probes_spawn {
+	const char **env;
+	struct spawn_fd fd;
+	char socket[128];
+	char watchdog[40];
+};
+/** Add it to `request`, which then borrows from `out`. Returns 0 or negative errno; call probes_spawn_fini() in any case. */
+int probes_spawn_prepare(struct unit *unit, uint64_t run, struct spawn_request *request, struct probes_spawn *out);
+/** Free the environment; the descriptor is the caller's. */
+void probes_spawn_fini(struct probes_spawn *spawn);
+
+/* probes_exec.c */
+/** End all commands under way; no answer comes. */
+void probes_exec_fini(struct supervisor *sup);
+
+/* probes_worker.c: struct prober_owner; `data` is the supervisor */
+int probes_worker_spawn(int fd, uint32_t worker, void *data);
+void probes_worker_end(uint32_t worker, void *data);
 
 /* filters.c */
 /** Is there no foreign process that matches process_filters (any more: kill_others kills them)? */

@@ -25,6 +25,7 @@ struct launch {
 	uint64_t run;
 	struct run_pipes *pipes;
 	int file_fds[LOG_STREAM_N]; /* stdout and stderr that go to files; -1: none */
+	int ready_fd;               /* write end for its readiness; -1: none */
 };
 
 /* --- the request ------------------------------------------------------------------------------ */
@@ -131,6 +132,7 @@ static void launch_free(struct launch *l, struct unit *unit)
 		pipes_release(unit, l->pipes);
 	auto_close(&l->file_fds[LOG_STDOUT]);
 	auto_close(&l->file_fds[LOG_STDERR]);
+	auto_close(&l->ready_fd);
 	free(l);
 }
 
@@ -247,6 +249,7 @@ static void begin(struct unit *unit, uint64_t run)
 	struct spawn_rlimit rlimits[RLIMITS_MAX];
 	struct launch *l = calloc(1, sizeof(*l));
 	struct spawn_request request;
+	struct probes_spawn readiness;
 	const char *value;
 	int r;
 
@@ -255,7 +258,7 @@ static void begin(struct unit *unit, uint64_t run)
 		return;
 	}
 	sup->launches++;
-	*l = (struct launch){ .sup = sup, .id = unit->id, .run = run, .file_fds = { -1, -1 } };
+	*l = (struct launch){ .sup = sup, .id = unit->id, .run = run, .file_fds = { -1, -1 }, .ready_fd = -1 };
 	launch_request(unit, &request, rlimits, RLIMITS_MAX);
 	r = open_outputs(unit, l, &request, &value);
 	if (r < 0) {
@@ -267,9 +270,16 @@ static void begin(struct unit *unit, uint64_t run)
 	request.stdin_path = c->input;
 	request.pid_slot = state_spawn_pid(sup->state, unit->id);
 	*request.pid_slot = 0;
-	r = spawner_submit(sup->spawner, &request, on_spawned, l);
+	value = "readiness socket or descriptor";
+	r = probes_spawn_prepare(unit, run, &request, &readiness);
+	l->ready_fd = MAX(readiness.fd.source, -1);
+	if (r == 0) {
+		value = "the spawner's queue";
+		r = spawner_submit(sup->spawner, &request, on_spawned, l);
+	}
+	probes_spawn_fini(&readiness);
 	if (r < 0)
-		refuse(unit, l, run, -r, "the spawner's queue");
+		refuse(unit, l, run, -r, value);
 }
 
 void launch(struct unit *unit, uint64_t run)

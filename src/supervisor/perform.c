@@ -21,7 +21,10 @@ static void on_timer(struct loop_timer *timer, void *data)
 		.timer = (enum timer_kind)core_record(unit->sup->core, unit->id)->timer,
 	};
 
-	(void)timer;
+	if (loop_now(unit->sup->loop) < unit->extended_until && event.timer != TIMER_RESTART) {
+		loop_timer_arm(timer, unit->extended_until);
+		return;
+	}
 	(void)supervisor_feed(unit->sup, &event);
 }
 

@@ -27,6 +27,16 @@ static const enum policy_on_health on_healths[] = {
 	[CONFIG_HEALTH_STOP] = HEALTH_STOP,
 };
 
+/* Checks that only mark are kept from the core as long as one does more (probes.c). */
+static enum policy_on_health on_health(const struct health_configs *checks)
+{
+	for (uint32_t i = 0; i < checks->n; i++) {
+		if (checks->items[i].on_failure != CONFIG_HEALTH_MARK)
+			return on_healths[checks->items[i].on_failure];
+	}
+	return checks->n ? HEALTH_MARK : HEALTH_RESTART;
+}
+
 static bool add_deps(struct policy_box *box, enum dep_kind kind, const char *const *names)
 {
 	for (; names && *names; names++) {
@@ -73,7 +83,7 @@ int policy_from_config(const struct service_config *c, struct policy_box *box)
 		.status = statuses[c->status],
 		.class = c->class == CONFIG_CLASS_SYSTEM ? CLASS_SYSTEM : CLASS_USER,
 		.restart = restarts[c->restart],
-		.on_health = c->health.n ? on_healths[c->health.items[0].on_failure] : HEALTH_RESTART,
+		.on_health = on_health(&c->health),
 		.on_dependency_crash = CRASH_KEEP,
 		.restart_delay = from_ms(c->restart_delay_ms),
 		.restart_delay_max = from_ms(c->restart_delay_max_ms),

@@ -247,7 +247,7 @@ static int build(struct supervisor *sup, const struct supervisor_options *option
 	if (!sup->spawner)
 		return error_wrap(err, "the spawner");
 	sup->stopper = stopper_new(sup->loop, getppid());
-	sup->prober = prober_new(sup->loop, probes_spawn_worker, sup);
+	sup->prober = prober_new(sup->loop, &(struct prober_owner){ probes_worker_spawn, probes_worker_end, sup });
 	sup->shutdown_timer = loop_timer_new(sup->loop, on_shutdown_deadline, sup);
 	if (!sup->core || !sup->stopper || !sup->prober || !sup->shutdown_timer || copy_dirs(sup, options) < 0)
 		return error_set(err, ENOMEM, "no memory for the supervisor");
@@ -285,6 +285,7 @@ int supervisor_new(const struct supervisor_options *options, struct supervisor *
 	list_init(&sup->events.listeners);
 	list_init(&sup->invalid);
 	list_init(&sup->waiting);
+	list_init(&sup->exec_probes);
 	r = build(sup, options, err);
 	if (r < 0) {
 		supervisor_free(sup);
@@ -303,6 +304,7 @@ void supervisor_free(struct supervisor *sup)
 		unit_free(sup->units[i]);
 	free(sup->units);
 	manage_fini(sup);
+	probes_exec_fini(sup);
 	stopper_free(sup->stopper);
 	prober_free(sup->prober);
 	spawner_free(sup->spawner);
@@ -354,7 +356,7 @@ int supervisor_info(const struct supervisor *sup, uint32_t id, struct supervisor
 		.exit_signal = record->exit_signal,
 		.has_exited = record->flags & RECORD_HAS_EXITED,
 	};
-	out->health = probes_state(unit, &out->health_error);
+	probes_info(unit, out);
 	return 0;
 }
 

@@ -87,6 +87,11 @@ struct supervisor_info {
 	bool has_exited;      /* a run has ended: exit_code and exit_signal tell how */
 	const char *health;       /* "none", "unknown", "healthy", "unhealthy" */
 	const char *health_error; /* text of the last probe error, or "" */
+	const char *health_error_name; /* its kind: "Timeout", "Connect", "NonZeroExit", …, or "" */
+	const char *health_output;     /* what the last exec probe that failed printed at the end, or "" */
+	unsigned int health_attempts;  /* probes that failed in a row */
+	usec_t health_duration;        /* of the last probe; 0: none yet */
+	const char *status_text;       /* what the service says it is doing (sd_notify STATUS=), or "" */
 };
 
 const struct core *supervisor_core(const struct supervisor *sup);

@@ -146,6 +146,7 @@ int unit_set_config(struct unit *unit, struct service_config *config, struct err
 	if (r < 0)
 		return r;
 	unit->config = config;
+	probes_config_changed(unit);
 	r = unit_store_definition(unit);
 	if (r < 0)
 		diag(DIAG_WARN, "%s: its new definition could not be put on record (%s): a restart of the server would bring back the old one",
@@ -161,7 +162,7 @@ void unit_free(struct unit *unit)
 	unit->sup->units[unit->id] = NULL;
 	list_remove(&unit->waiting);
 	task_cancel(unit);
-	probes_stop(unit);
+	probes_free(unit, core_is_shutting_down(unit->sup->core));
 	stop_free(unit->stop);
 	loop_timer_free(unit->timer);
 	pipes_fini(unit);
@@ -184,6 +185,7 @@ void unit_forget(struct unit *unit)
 		return; /* active again: it stays */
 	if (unit->log)
 		log_service_remove(unit->log);
+	probes_free(unit, true);
 	keeper_link_forget(sup->keeper, &unit->ring_slot);
 	if (unit->cgroup)
 		(void)cgroup_remove(unit->cgroup);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <regex.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -34,11 +35,19 @@ struct transfer {
 	struct prober_question question;
 	CURL *easy;
 	struct curl_slist *headers;
-	struct strbuf body;
+	struct strbuf body; /* kept only for the regex */
+	size_t body_bytes, header_bytes;
 	bool too_large;
 	bool has_regex;
 	regex_t regex;
+	char text[CURL_ERROR_SIZE]; /* libcurl's own words */
 };
+
+/* Look-ups are asked again after this time: a name that moved must not be found healthy at its old address for long. */
+#define DNS_CACHE_S 10L
+#define REDIRECTS_MAX 5L
+/* Questions taken in one go before answers are looked at. */
+#define QUESTIONS_MAX 64
 
 enum text { TEXT_URL, TEXT_METHOD, TEXT_HEADERS, TEXT_BODY, TEXT_SOCKET };
 
@@ -89,47 +98,63 @@ static void judge_http(const struct transfer *t, struct probe_result *out)
 		*out = (struct probe_result){ .error = PROBE_OK };
 }
 
-/* What libcurl says, in the interface's words. */
-static enum probe_error error_of(CURLcode code)
-{
-	static const struct {
-		CURLcode code;
-		enum probe_error error;
-	} rows[] = {
-		{ CURLE_OPERATION_TIMEDOUT, PROBE_TIMEOUT },
-		{ CURLE_COULDNT_CONNECT, PROBE_CONNECT },
-		{ CURLE_COULDNT_RESOLVE_HOST, PROBE_NAME },
-		{ CURLE_SSL_CONNECT_ERROR, PROBE_TLS },
-		{ CURLE_PEER_FAILED_VERIFICATION, PROBE_TLS },
-		{ CURLE_SSL_CERTPROBLEM, PROBE_TLS },
-		{ CURLE_SSL_CACERT_BADFILE, PROBE_TLS },
-		{ CURLE_URL_MALFORMAT, PROBE_EXEC },
-		{ CURLE_UNSUPPORTED_PROTOCOL, PROBE_EXEC },
-	};
+/* What libcurl says, in the interface's words. What is not listed is an answer that is none: PROBE_MALFORMED. */
+static const struct {
+	CURLcode code;
+	enum probe_error error;
+	int value; /* errno where libcurl does not tell it */
+} codes[] = {
+	{ CURLE_OPERATION_TIMEDOUT, PROBE_TIMEOUT, 0 },
+	{ CURLE_COULDNT_CONNECT, PROBE_CONNECT, ECONNREFUSED },
+	{ CURLE_RECV_ERROR, PROBE_CONNECT, ECONNRESET },
+	{ CURLE_SEND_ERROR, PROBE_CONNECT, ECONNRESET },
+	{ CURLE_COULDNT_RESOLVE_HOST, PROBE_NAME, 0 },
+	{ CURLE_SSL_CONNECT_ERROR, PROBE_TLS, 0 },
+	{ CURLE_PEER_FAILED_VERIFICATION, PROBE_TLS, 0 },
+	{ CURLE_SSL_CERTPROBLEM, PROBE_TLS, 0 },
+	{ CURLE_SSL_CACERT_BADFILE, PROBE_TLS, 0 },
+	{ CURLE_SSL_CIPHER, PROBE_TLS, 0 },
+	{ CURLE_SSL_ISSUER_ERROR, PROBE_TLS, 0 },
+	{ CURLE_URL_MALFORMAT, PROBE_UNAVAILABLE, EINVAL },
+	{ CURLE_OUT_OF_MEMORY, PROBE_UNAVAILABLE, ENOMEM },
+};
 
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		if (rows[i].code == code)
-			return rows[i].error;
+static void judge_failure(const struct transfer *t, CURLcode code, struct probe_result *out)
+{
+	const char *text = t->text[0] ? t->text : curl_easy_strerror(code);
+	enum probe_error error = PROBE_MALFORMED;
+	long value = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
+		if (codes[i].code != code)
+			continue;
+		error = codes[i].error;
+		(void)curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &value);
+		if (!value)
+			value = codes[i].value;
 	}
-	return PROBE_MALFORMED;
+	if (error == PROBE_CONNECT)
+		probe_result_set(out, error, (int)value, "connect: %s", strerror((int)value));
+	else
+		probe_result_set(out, error, (int)value, "%s", text);
 }
 
 static void judge(struct transfer *t, CURLcode code, struct probe_result *out)
 {
-	long os_error = 0;
+	long status = 0;
 
 	if (t->too_large) {
-		probe_result_set(out, PROBE_TOO_LARGE, 0, "the body is longer than %u bytes", PROBER_BODY_MAX);
+		probe_result_set(out, PROBE_TOO_LARGE, 0, "the answer is longer than %u bytes", PROBER_BODY_MAX);
 	} else if (code == CURLE_OK && t->question.kind == PROBER_HTTP) {
 		judge_http(t, out);
 	} else if (code == CURLE_OK) {
 		*out = (struct probe_result){ .error = PROBE_OK };
+	} else if (code == CURLE_TOO_MANY_REDIRECTS) {
+		(void)curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+		probe_result_set(out, PROBE_STATUS, (int)status, "HTTP status %ld after %ld redirects", status,
+				 REDIRECTS_MAX);
 	} else {
-		(void)curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_error);
-		if (error_of(code) == PROBE_CONNECT && os_error)
-			probe_result_set(out, PROBE_CONNECT, (int)os_error, "connect: %s", strerror((int)os_error));
-		else
-			probe_result_set(out, error_of(code), (int)code, "%s", curl_easy_strerror(code));
+		judge_failure(t, code, out);
 	}
 }
 
@@ -209,7 +234,20 @@ static size_t on_body(char *data, size_t size, size_t n, void *user)
 {
 	struct transfer *t = user;
 
-	if (strbuf_add(&t->body, data, size * n) == 0)
+	t->body_bytes += size * n;
+	if (t->body_bytes <= PROBER_BODY_MAX && (!t->has_regex || strbuf_add(&t->body, data, size * n) == 0))
+		return size * n;
+	t->too_large = true;
+	return 0;
+}
+
+static size_t on_header(char *data, size_t size, size_t n, void *user)
+{
+	struct transfer *t = user;
+
+	(void)data;
+	t->header_bytes += size * n;
+	if (t->header_bytes <= PROBER_HEADERS_MAX)
 		return size * n;
 	t->too_large = true;
 	return 0;
@@ -237,14 +275,17 @@ static void set_http(struct transfer *t, char *const *texts)
 	(void)curl_easy_setopt(t->easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	(void)curl_easy_setopt(t->easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
 	(void)curl_easy_setopt(t->easy, CURLOPT_FOLLOWLOCATION, q->flags & PROBER_FOLLOW ? 1L : 0L);
-	(void)curl_easy_setopt(t->easy, CURLOPT_MAXREDIRS, 5L);
+	(void)curl_easy_setopt(t->easy, CURLOPT_MAXREDIRS, REDIRECTS_MAX);
 	(void)curl_easy_setopt(t->easy, CURLOPT_SSL_VERIFYPEER, q->flags & PROBER_TLS_VERIFY ? 1L : 0L);
 	(void)curl_easy_setopt(t->easy, CURLOPT_SSL_VERIFYHOST, q->flags & PROBER_TLS_VERIFY ? 2L : 0L);
 	(void)curl_easy_setopt(t->easy, CURLOPT_USERAGENT, "zinit-prober/" ZINIT_VERSION);
+	(void)curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, 1L); /* a check must see that one can still connect */
 	(void)curl_easy_setopt(t->easy, CURLOPT_FORBID_REUSE, 1L);
+	(void)curl_easy_setopt(t->easy, CURLOPT_HEADERFUNCTION, on_header);
+	(void)curl_easy_setopt(t->easy, CURLOPT_HEADERDATA, t);
 	if (strcmp(texts[TEXT_METHOD], "HEAD") == 0)
 		(void)curl_easy_setopt(t->easy, CURLOPT_NOBODY, 1L);
-	else if (*texts[TEXT_METHOD])
+	else if (*texts[TEXT_METHOD] && strcmp(texts[TEXT_METHOD], "GET") != 0)
 		(void)curl_easy_setopt(t->easy, CURLOPT_CUSTOMREQUEST, texts[TEXT_METHOD]);
 	if (*texts[TEXT_SOCKET])
 		(void)curl_easy_setopt(t->easy, CURLOPT_UNIX_SOCKET_PATH, texts[TEXT_SOCKET]);
@@ -278,7 +319,12 @@ static int begin(struct transfer *t, char *const *texts, struct probe_result *ou
 		return -1;
 	(void)curl_easy_setopt(t->easy, CURLOPT_PRIVATE, t);
 	(void)curl_easy_setopt(t->easy, CURLOPT_URL, texts[TEXT_URL]);
+	(void)curl_easy_setopt(t->easy, CURLOPT_DEFAULT_PROTOCOL, "http"); /* not guessed from the host's name */
+	(void)curl_easy_setopt(t->easy, CURLOPT_ERRORBUFFER, t->text);
 	(void)curl_easy_setopt(t->easy, CURLOPT_NOSIGNAL, 1L);
+	/* a look-up that hangs is left to its thread: the end of a transfer must not wait for it */
+	(void)curl_easy_setopt(t->easy, CURLOPT_QUICK_EXIT, 1L);
+	(void)curl_easy_setopt(t->easy, CURLOPT_DNS_CACHE_TIMEOUT, DNS_CACHE_S);
 	(void)curl_easy_setopt(t->easy, CURLOPT_NOPROXY, "*");
 	(void)curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, (long)q->timeout_ms);
 	(void)curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)q->timeout_ms);
@@ -347,18 +393,29 @@ static void on_question(struct worker *w, char *message, size_t len)
 	}
 }
 
-static void on_readable(struct loop_io *io, uint32_t events, void *data)
+/* Returns false when there is no more for now. */
+static bool take_question(struct worker *w, int sock)
 {
 	char message[PROBER_QUESTION_MAX];
 	int fds[FD_MESSAGE_MAX];
-	struct worker *w = data;
-	ssize_t n = fd_receive_message(loop_io_fd(io), message, sizeof(message), MSG_DONTWAIT, fds);
+	ssize_t n = fd_receive_message(sock, message, sizeof(message), MSG_DONTWAIT, fds);
 
-	(void)events;
-	if (n == 0 || (n < 0 && n != -EAGAIN && n != -EMSGSIZE))
+	if (n == -EAGAIN)
+		return false;
+	if (n == 0 || (n < 0 && n != -EMSGSIZE)) {
 		loop_quit(w->loop, 0); /* the server is gone, or has no use for us */
-	else if (n > 0)
+		return false;
+	}
+	if (n > 0)
 		on_question(w, message, (size_t)n);
+	return true;
+}
+
+static void on_readable(struct loop_io *io, uint32_t events, void *data)
+{
+	(void)events;
+	for (int i = 0; i < QUESTIONS_MAX && take_question(data, loop_io_fd(io)); i++)
+		;
 }
 
 int main(void)
