@@ -1,0 +1,586 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Health checks: readiness first, then liveness; every kind of check, against good servers and rude ones."""
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+from harness import processes, rude
+from harness.wait import SLOWNESS, stays, wait_for
+
+SLEEP = "exec sleep 1000"
+# A black hole: TEST-NET-1 (RFC 5737) is routed nowhere; where a network answers for it all the same, the test is skipped.
+BLACK_HOLE = "192.0.2.1"
+
+NOTIFY = """
+import os, socket, sys, time
+path = os.environ["NOTIFY_SOCKET"]
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+say = lambda text: s.sendto(text.encode(), path)
+"""
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def python(code):
+    return [sys.executable, "-u", "-c", NOTIFY + code]
+
+
+def health(kind, target=None, timeout_ms=1000, interval_ms=200, retries=2, **keys):
+    keys.update(type=kind, timeout_ms=timeout_ms, interval_ms=interval_ms, retries=retries)
+    if target is not None:
+        keys["target"] = target
+    return keys
+
+
+def never_ready(server, name="web"):
+    """Wait until its checks have ended it, and return what its last probe said."""
+    return wait_for(lambda: server.status(name).get("health_error"), 10, "a probe failed")
+
+
+def failed_by_health(server, name="web", timeout=10):
+    server.wait_state(name, "failed", timeout=timeout)
+    return server.rpc("service.status_full", {"name": name})
+
+
+# --- tcp -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_tcp_gates_running(server, host):
+    port = free_port()
+    server.add("web", f"sleep 0.4; exec {sys.executable} -m http.server -b 127.0.0.1 {port}",
+               health=health("tcp", f"{host}:{port}", retries=100))
+    server.add("after", SLEEP, requires=["web"])
+    server.start()
+    assert server.state("web") == "starting" and server.state("after") == "blocked"
+    server.wait_state("web", "running")
+    server.wait_state("after", "running")
+    assert server.status("web")["health"] == "healthy"
+
+
+def test_tcp_of_a_unix_socket(server):
+    path = server.dir / "its-socket"
+    server.add("web", f"sleep 0.2; exec socat UNIX-LISTEN:{path},fork EXEC:cat", health=health("tcp", f"unix:{path}", retries=50))
+    server.start()
+    server.wait_state("web", "running")
+
+
+def test_tcp_by_name_goes_to_the_prober(server):
+    name = socket.gethostname()
+    with socket.create_server(("", 0)) as listener:
+        try:
+            socket.create_connection((name, listener.getsockname()[1])).close()
+        except OSError:
+            pytest.skip(f"{name} is not an address of ours")
+        server.add("web", SLEEP, health=health("tcp", f"{name}:{listener.getsockname()[1]}"))
+        server.start()
+        server.wait_state("web", "running")
+
+
+@pytest.mark.parametrize(("target", "error"), [
+    ("127.0.0.1:1", "refused"),
+    ("localhost:1", "refused"),
+    ("unix:/nonexistent/socket", "No such file"),
+    ("no-such-host.invalid:80", "resolve"),
+])
+def test_tcp_errors_are_named(server, target, error):
+    server.add("web", SLEEP, restart="never", health=health("tcp", target, timeout_ms=3000))
+    server.start()
+    assert error in never_ready(server)
+    assert failed_by_health(server)["state"]["reason"]["type"] == "health_check_failed"
+
+
+def test_tcp_black_hole_ends_at_the_time_out(server):
+    probe = socket.socket()
+    probe.settimeout(0.5)
+    with pytest.raises(OSError) as caught, probe:
+        probe.connect((BLACK_HOLE, 80))
+    if not isinstance(caught.value, TimeoutError):
+        pytest.skip("the black hole answers")
+    server.add("web", SLEEP, restart="never", health=health("tcp", f"{BLACK_HOLE}:80", timeout_ms=500))
+    server.start()
+    begun = time.monotonic()
+    assert "time-out" in never_ready(server)
+    assert time.monotonic() - begun < 2 * SLOWNESS
+    failed_by_health(server)
+
+
+# --- http ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("behaviour", "word"), [
+    (rude.silent, "timed out"),
+    (rude.drip, "timed out"),
+    (rude.drip_headers, "timed out"),
+    (rude.endless_headers, "longer than"),
+    (rude.gigabyte, "longer than"),
+    (rude.redirect, "status 302"),
+    (rude.reset, "reset"),
+    (rude.garbage, ""),
+    (rude.hang_up, "Empty reply"),
+    (rude.broken, "status 503"),
+])
+def test_http_of_rude_servers(server, behaviour, word):
+    """Each ends with an error of its own, at the time-out at the latest, and the server answers meanwhile."""
+    with rude.Rude(behaviour) as host:
+        server.add("web", SLEEP, restart="never",
+                   health=health("http", f"http://127.0.0.1:{host.port}/", timeout_ms=600, interval_ms=100))
+        server.start()
+        begun = time.monotonic()
+        error = wait_for(lambda: (asked := time.monotonic()) and server.rpc("system.ping") and
+                         time.monotonic() - asked < 0.5 * SLOWNESS and server.status("web").get("health_error"), 5)
+        assert word in error
+        assert time.monotonic() - begun < 2.5 * SLOWNESS
+        failed_by_health(server)
+
+
+def test_redirects_are_followed_only_if_asked_and_not_for_ever(server):
+    with rude.Rude(rude.redirect) as host:
+        server.add("web", SLEEP, restart="never",
+                   health=health("http", f"http://127.0.0.1:{host.port}/", follow_redirects=True))
+        server.start()
+        assert "after 5 redirects" in never_ready(server)
+
+
+@pytest.mark.parametrize(("keys", "good"), [
+    ({}, True),
+    ({"expect_status": "2xx"}, True),
+    ({"expect_status": [404, 200]}, True),
+    ({"expect_status": 204}, False),
+    ({"body": "^heal.h$"}, True),
+    ({"body": "sick"}, False),
+    ({"method": "HEAD"}, True),
+])
+def test_http_expectations(server, keys, good):
+    with rude.Rude(rude.fine) as host:
+        server.add("web", SLEEP, restart="never", health=health("http", f"http://127.0.0.1:{host.port}/x", **keys))
+        server.start()
+        server.wait_state("web", "running" if good else "failed")
+
+
+def test_tls(server, tmp_path):
+    """A self-signed certificate is refused unless tls_verify is off; plain text is not TLS."""
+    key, cert = tmp_path / "key", tmp_path / "cert"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days", "2",
+                    "-subj", "/CN=localhost"], check=True, capture_output=True)
+    port = free_port()
+    tls = subprocess.Popen(["openssl", "s_server", "-quiet", "-www", "-accept", str(port), "-key", key, "-cert", cert],
+                           stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        with rude.Rude(rude.garbage) as host:
+            url = f"https://localhost:{port}/"
+            server.add("lax", SLEEP, health=health("http", url, tls_verify=False, retries=50))
+            server.add("strict", SLEEP, restart="never", health=health("http", url, interval_ms=500, retries=4))
+            server.add("plain", SLEEP, restart="never",
+                       health=health("http", f"https://127.0.0.1:{host.port}/", tls_verify=False))
+            server.start()
+            server.wait_state("lax", "running")
+            wait_for(lambda: "certificate" in server.status("strict").get("health_error", ""))
+            server.wait_state("plain", "failed")
+            server.wait_state("strict", "failed")
+    finally:
+        tls.kill()
+        tls.wait()
+
+
+def test_http_over_a_unix_socket(server):
+    path = server.dir / "web.sock"
+    code = ("import socketserver, http.server\n"
+            "class H(http.server.SimpleHTTPRequestHandler):\n"
+            "    def address_string(self): return 'unix'\n"
+            f"socketserver.UnixStreamServer({str(path)!r}, H).serve_forever()\n")
+    server.add("web", [sys.executable, "-c", code], health=health("http", "http://web/", unix_socket=str(path), retries=50))
+    server.start()
+    server.wait_state("web", "running")
+
+
+def test_a_killed_prober_is_started_again(server):
+    with rude.Rude(rude.fine) as host:
+        server.add("web", SLEEP, health=health("http", f"http://127.0.0.1:{host.port}/", interval_ms=100, retries=50))
+        server.start()
+        server.wait_state("web", "running")
+        prober = next(pid for pid in processes.children(server.keeper) if "zinit-prober" in processes.command(pid))
+        pid = server.pid("web")
+        processes.kill(prober)
+        n = len(host.asked)
+        wait_for(lambda: len(host.asked) > n + 3)
+        assert server.pid("web") == pid
+        wait_for(lambda: server.status("web")["health"] == "healthy")
+        # one that hangs is killed, and the next one asked
+        hung = wait_for(lambda: next((p for p in processes.children(server.keeper)
+                                      if "zinit-prober" in processes.command(p)), None))
+        processes.kill(hung, signal.SIGSTOP)
+        wait_for(lambda: not processes.alive(hung), 10, "the hanging prober is killed")
+        n = len(host.asked)
+        wait_for(lambda: len(host.asked) > n + 3)
+
+
+# --- exec ----------------------------------------------------------------------------------------
+
+
+def test_exec_runs_as_the_service_does(server):
+    server.add("web", SLEEP, dir="/usr", env={"WORD": "yes"}, restart="never",
+               health=health("exec", '[ "$WORD" = yes ] && [ "$(pwd)" = /usr ]'))
+    server.start()
+    server.wait_state("web", "running")
+
+
+def test_exec_output_is_in_the_report(server):
+    server.add("web", SLEEP, restart="never", health=health("exec", "echo first; echo the disk is full >&2; exit 3"))
+    server.start()
+    assert never_ready(server) == "the command exited with code 3: the disk is full"
+    reason = failed_by_health(server)["state"]["reason"]
+    assert reason == {"type": "health_check_failed", "attempts": 2}
+
+
+def test_exec_that_hangs_is_one_at_a_time_and_leaves_nothing(server):
+    """The probe sleeps for ever, with a child in its group and one in a session of its own."""
+    mark = f"{server.dir}/probe-mark"
+    server.add("web", SLEEP, restart="never",
+               health=health("exec", f"setsid -f sh -c 'trap \"\" TERM; while :; do sleep 1; done # {mark}'; "
+                                     f"sh -c 'sleep 1000; : {mark}' & exec tail -f /dev/null {mark}",
+                             timeout_ms=400, interval_ms=400, retries=3))
+    server.start()
+
+    def probes():
+        return [pid for pid in processes.marked(mark.encode())]
+
+    most = 0
+    begun = time.monotonic()
+    while server.state("web") == "starting":
+        most = max(most, sum("tail" in processes.command(pid) for pid in probes()))
+    assert most == 1
+    assert time.monotonic() - begun < 4 * SLOWNESS
+    status = failed_by_health(server)
+    assert status["state"]["reason"] == {"type": "health_check_failed", "attempts": 3}
+    wait_for(lambda: not probes())
+
+
+def test_exec_leftovers_of_a_good_probe_are_ended(server):
+    mark = f"{server.dir}/good-mark"
+    server.add("web", SLEEP, health=health("exec", f"setsid -f sh -c 'sleep 1000; : {mark}'; exit 0"))
+    server.start()
+    server.wait_state("web", "running")
+    pid = server.pid("web")
+    wait_for(lambda: not [p for p in processes.marked(mark.encode()) if "sleep 1000" in processes.command(p)])
+    assert server.pid("web") == pid
+
+
+def test_exec_errors(server):
+    server.add("code", SLEEP, restart="never", health=health("exec", "exit 7"))
+    server.add("signal", SLEEP, restart="never", health=health("exec", "kill -9 $$"))
+    server.add("missing", SLEEP, restart="never", health=health("exec", ["/no/such/probe"]))
+    server.start()
+    assert "exited with code 7" in never_ready(server, "code")
+    assert "SIGKILL" in never_ready(server, "signal")
+    assert "No such file" in never_ready(server, "missing")
+    for name in ("code", "signal", "missing"):
+        failed_by_health(server, name)
+
+
+# --- what the service says -----------------------------------------------------------------------
+
+
+def test_notify(server):
+    server.add("web", python("""
+time.sleep(0.3)
+say("STATUS=warming up")
+time.sleep(0.3)
+say("READY=1\\nSTATUS=serving")
+time.sleep(1000)
+"""), health=health("notify"))
+    server.start()
+    wait_for(lambda: server.state("web") == "starting")
+    server.wait_state("web", "running")
+    assert server.status("web")["health"] == "healthy"
+
+
+def test_notify_of_strangers_is_refused(server):
+    server.add("web", python('print(path); time.sleep(1000)'), start_timeout_ms=1500, restart="never", health=health("notify"))
+    server.start()
+    path = server.wait_line("web", "/web")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.sendto(b"READY=1", path)
+        server.wait_state("web", "failed")
+    assert "start_timeout" in json.dumps(server.rpc("service.status_full", {"name": "web"}))
+    assert server.says("refused", "not the service's")
+
+
+def test_notify_by_a_child_that_is_gone_at_once(server):
+    server.add("web", ["sh", "-c", f"""{sys.executable} -c 'import os,socket
+socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"READY=1", os.environ["NOTIFY_SOCKET"])'; exec sleep 1000"""],
+               health=health("notify"))
+    server.start()
+    server.wait_state("web", "running")
+
+
+def test_watchdog(server):
+    """It pings for a while, then hangs: restarted."""
+    server.add("web", python("""
+assert os.environ["WATCHDOG_USEC"] == "200000"
+say("READY=1")
+for _ in range(10):
+    say("WATCHDOG=1"); time.sleep(0.1)
+time.sleep(1000)
+"""), restart_delay_ms=50, health=health("notify"))
+    server.start()
+    server.wait_state("web", "running")
+    first = server.pid("web")
+    begun = time.monotonic()
+    server.wait_pid("web", other_than=first)
+    assert time.monotonic() - begun > 0.8
+    assert server.restarts("web") == 1
+
+
+def test_more_time_is_given_when_asked(server):
+    server.add("slow", python("""
+for _ in range(6):
+    say("EXTEND_TIMEOUT_USEC=600000"); time.sleep(0.3)
+say("READY=1"); time.sleep(1000)
+"""), start_timeout_ms=700, restart="never", health=health("notify"))
+    server.add("idle", python("time.sleep(1000)"), start_timeout_ms=700, restart="never", health=health("notify"))
+    server.start()
+    server.wait_state("slow", "running")
+    server.wait_state("idle", "failed")
+
+
+def test_newline_on_a_descriptor(server):
+    server.add("web", "sleep 0.3; printf 'ok\\n' >&5; exec 5>&-; exec sleep 1000", health=health("notify", "fd:5"))
+    server.add("mute", "exec 5>&-; exec sleep 1000", start_timeout_ms=600, restart="never", health=health("notify", "fd:5"))
+    server.start()
+    server.wait_state("web", "running")
+    assert "without a newline" in never_ready(server, "mute")
+    server.wait_state("mute", "failed")
+
+
+def test_line_in_the_log(server):
+    server.add("early", "echo ready to serve; exec sleep 1000", health=health("log", "^ready"))
+    server.add("late", "for i in 1 2 3 4; do echo not $i; sleep 0.1; done; echo ready to serve; exec sleep 1000",
+               health=health("log", "^ready to (serve|go)$"))
+    server.add("never", "echo nothing; exec sleep 1000", start_timeout_ms=800, restart="never", health=health("log", "^ready"))
+    server.start()
+    for name in ("early", "late"):
+        server.wait_state(name, "running")
+    assert "ready to serve" in server.lines("late")
+    server.wait_state("never", "failed")
+
+
+def test_line_of_an_earlier_run_does_not_count(server):
+    flag = server.dir / "flag"
+    server.add("web", f"[ -e {flag} ] || echo ready; touch {flag}; exec sleep 1000", start_timeout_ms=500,
+               restart_delay_ms=20, max_restarts=1, health=health("log", "^ready"))
+    server.start()
+    server.wait_state("web", "running")
+    processes.kill(server.pid("web"))
+    server.wait_state("web", "failed")
+    assert "start" in server.why("web")
+
+
+# --- liveness ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("on_failure", "state"), [("restart", "running"), ("stop", "failed"), ("mark", "running")])
+def test_on_failure(server, on_failure, state):
+    flag = server.dir / "sick"
+    server.add("web", f"rm -f {flag}; exec sleep 1000", restart_delay_ms=50,
+               health=health("exec", f"[ ! -e {flag} ]", interval_ms=50, on_failure=on_failure))
+    server.start()
+    server.wait_state("web", "running")
+    pid = server.pid("web")
+    flag.write_text("")
+    if on_failure == "restart":
+        server.wait_pid("web", other_than=pid)
+        server.wait_state("web", "running")
+        assert server.restarts("web") == 1
+    elif on_failure == "stop":
+        wait_for(lambda: not processes.alive(pid))
+        server.wait_state("web", "failed", "exited", "inactive")
+        stays(lambda: server.pid("web") == 0, 0.5)
+    else:
+        wait_for(lambda: server.status("web")["health"] == "unhealthy")
+        flag.unlink()
+        wait_for(lambda: server.status("web")["health"] == "healthy")
+        assert server.pid("web") == pid
+
+
+def test_retries_in_a_row(server):
+    """Every second probe fails: never two in a row."""
+    count = server.dir / "count"
+    server.add("web", SLEEP, health=health("exec", f"echo x >> {count}; [ $(($(wc -l < {count}) % 2)) = 1 ]", interval_ms=30))
+    server.start()
+    server.wait_state("web", "running")
+    pid = server.pid("web")
+    wait_for(lambda: len(count.read_text().split()) > 16)
+    assert server.pid("web") == pid and server.status("web")["health"] == "healthy"
+
+
+def test_start_period_forgives(server):
+    flag = server.dir / "up"
+    server.add("web", f"rm -f {flag}; sleep 0.8; touch {flag}; exec sleep 1000", restart="never",
+               health=health("exec", f"[ -e {flag} ]", interval_ms=100, start_period_ms=5000))
+    server.start()
+    server.wait_state("web", "running")
+
+
+def test_several_checks_must_all_succeed(server):
+    one, two = server.dir / "one", server.dir / "two"
+    server.write("web.toml", f"""
+[service]
+name = "web"
+exec = "{SLEEP}"
+[[health]]
+type = "exec"
+target = "test -e {one}"
+interval_ms = 100
+retries = 1000
+[[health]]
+type = "exec"
+target = "test -e {two}"
+interval_ms = 100
+retries = 1000
+on_failure = "mark"
+""")
+    server.start()
+    one.write_text("")
+    stays(lambda: server.state("web") == "starting", 0.4)
+    two.write_text("")
+    server.wait_state("web", "running")
+
+
+def test_ready_too_late(server):
+    """The start time-out rules: killed, named, counted as a failure. Ready in time: running."""
+    port = free_port()
+    server.add("late", "sleep 5; exec sleep 1000", start_timeout_ms=600, restart="never",
+               health=health("tcp", f"127.0.0.1:{port}", interval_ms=10000))
+    server.add("good", f"sleep 0.3; exec socat TCP-LISTEN:{free_port()},bind=127.0.0.1 STDIO", start_timeout_ms=5000)
+    server.start()
+    server.wait_state("late", "failed")
+    assert server.rpc("service.status_full", {"name": "late"})["state"]["reason"]["type"] == "start_timeout"
+    server.wait_state("good", "running")
+
+
+def test_no_probe_of_a_stopped_service(server):
+    with rude.Rude(rude.fine) as host:
+        server.add("web", SLEEP, health=health("http", f"http://127.0.0.1:{host.port}/", interval_ms=50))
+        server.start()
+        server.wait_state("web", "running")
+        wait_for(lambda: len(host.asked) > 5)
+        assert server.cli("stop", "web").returncode == 0
+        n = len(host.asked)
+        stays(lambda: len(host.asked) <= n + 1, 0.5)
+        assert not server.status("web").get("health_error")
+
+
+def test_a_reload_of_the_checks_keeps_the_process(server):
+    flag = server.dir / "flag"
+    server.add("web", SLEEP, health=health("exec", "true", interval_ms=50))
+    server.start()
+    server.wait_state("web", "running")
+    pid = server.pid("web")
+    server.add("web", SLEEP, health=health("exec", f"touch {flag}", interval_ms=60))
+    assert server.cli("reload").returncode == 0
+    wait_for(flag.exists)
+    assert server.pid("web") == pid and server.state("web") == "running"
+
+
+# --- the server crashes --------------------------------------------------------------------------
+
+
+def test_probing_goes_on_after_a_crash(server):
+    flag = server.dir / "sick"
+    with rude.Rude(rude.fine) as host:
+        server.add("web", SLEEP, health=health("http", f"http://127.0.0.1:{host.port}/", interval_ms=50))
+        server.add("app", f"rm -f {flag}; exec sleep 1000", restart_delay_ms=50,
+                   health=health("exec", f"[ ! -e {flag} ]", interval_ms=50))
+        server.start()
+        server.wait_state("web", "running")
+        server.wait_state("app", "running")
+        before = server.pid("web"), server.pid("app")
+        server.kill_brain()
+        n = len(host.asked)
+        wait_for(lambda: len(host.asked) > n + 3)
+        assert (server.pid("web"), server.pid("app")) == before
+        assert server.state("web") == "running"
+        flag.write_text("")
+        server.wait_pid("app", other_than=before[1])
+
+
+def test_readiness_survives_a_crash(server):
+    """Said while no server was there, or before; each way of saying it."""
+    go = server.dir / "go"
+    wait = f"while [ ! -e {go} ]; do sleep 0.05; done"
+    server.add("notify", python(f"""
+while not os.path.exists({str(go)!r}): time.sleep(0.05)
+say("READY=1"); time.sleep(1000)
+"""), health=health("notify"))
+    server.add("fd", f"{wait}; echo >&5; exec sleep 1000", health=health("notify", "fd:5"))
+    server.add("log", f"{wait}; echo up; exec sleep 1000", health=health("log", "^up$"))
+    server.start()
+    for name in ("notify", "fd", "log"):
+        server.wait_pid(name)
+    pids = {name: server.pid(name) for name in ("notify", "fd", "log")}
+    processes.kill(server.brain())
+    go.write_text("")
+    for name, pid in pids.items():
+        wait_for(server.answers, 10)
+        server.wait_state(name, "running")
+        assert server.pid(name) == pid
+
+
+def test_a_probe_under_way_at_a_crash_is_ended(server):
+    mark = f"{server.dir}/hang-mark"
+    server.add("web", SLEEP, start_timeout_ms=60000,
+               health=health("exec", ["tail", "-f", "/dev/null", mark], timeout_ms=30000, interval_ms=100))
+    server.start()
+    old = wait_for(lambda: processes.marked(mark.encode()))
+    server.kill_brain()
+    wait_for(lambda: (now := processes.marked(mark.encode())) and not set(now) & set(old) and len(now) == 1)
+
+
+# --- real servers --------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not shutil.which("redis-server"), reason="no redis-server")
+def test_redis(server):
+    port = free_port()
+    server.add("redis", ["redis-server", "--port", str(port), "--save", "", "--bind", "127.0.0.1"],
+               health=health("exec", f"redis-cli -p {port} ping | grep PONG", retries=50))
+    server.start()
+    server.wait_state("redis", "running")
+
+
+@pytest.mark.skipif(not shutil.which("redis-server"), reason="no redis-server")
+def test_redis_notifies(server):
+    """redis speaks sd_notify where it was built with libsystemd; else by a line in its log."""
+    port = free_port()
+    server.add("redis", ["redis-server", "--port", str(port), "--save", "", "--bind", "127.0.0.1"],
+               health=health("log", "Ready to accept connections"))
+    server.start()
+    server.wait_state("redis", "running")
+    socket.create_connection(("127.0.0.1", port)).close()
+
+
+@pytest.mark.skipif(not shutil.which("nginx"), reason="no nginx")
+def test_nginx(server):
+    port = free_port()
+    conf = server.dir / "nginx.conf"
+    conf.write_text(f"""daemon off; pid {server.dir}/nginx.pid; error_log stderr;
+events {{}}
+http {{ access_log off; server {{ listen 127.0.0.1:{port};
+  location /ok {{ return 200 "fine"; }}
+  location /down {{ return 503; }} }} }}""")
+    server.add("nginx", ["nginx", "-c", str(conf)],
+               health=health("http", f"http://127.0.0.1:{port}/ok", body="^fine$", retries=50))
+    server.add("down", SLEEP, requires=["nginx"], restart="never", health=health("http", f"http://127.0.0.1:{port}/down"))
+    server.start()
+    server.wait_state("nginx", "running")
+    assert never_ready(server, "down") == "HTTP status 503"
