@@ -629,11 +629,11 @@ size_t tree_chase(pid_t reaper, uint64_t tag, size_t n)
 		pid_t pid = orphans.v[i].pid;
 		AUTO(auto_close) int pidfd = -1;
 
-		if (read_tag(pid) != tag)
+		if (tree_read_tag(pid) != tag)
 			continue;
 		pidfd = signal_open(pid);
 		/* the tag is read again: the descriptor now pins who bears it */
-		if (pidfd >= 0 && read_tag(pid) == tag && signal_process(pidfd, pid, SIGKILL) == 0)
+		if (pidfd >= 0 && tree_read_tag(pid) == tag && signal_process(pidfd, pid, SIGKILL) == 0)
 			hit++;
 	}
 	tree_orphans_fini(&orphans);
