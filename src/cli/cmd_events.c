@@ -33,7 +33,7 @@ static void print_event(const struct cli *cli, const json_t *event)
 		return;
 	}
 	(void)strbuf_puts(&text, text_time(json_int(event, "timestamp_ms", 0) * 1000000, TEXT_TIME_FULL, when));
-	(void)strbuf_addf(&text, " %s ", json_str(event, "service", "server"));
+	(void)strbuf_addf(&text, " %-12s ", json_str(event, "service", "server"));
 	if (to)
 		(void)strbuf_addf(&text, "%s -> %s%s%s", json_str(event, "from", "?"), color_begin(color_of_state(to), cli->color_out),
 				  to, color_end(cli->color_out));

@@ -39,6 +39,22 @@ static void field_names(const char *name, const json_t *names)
 		field(name, strbuf_str(&text));
 }
 
+/* One line for each that it depends on: what, which, and how it is with that one. */
+static void field_dependencies(const struct cli *cli, const json_t *dependencies)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(dependencies, i, item)
+	{
+		struct view v;
+
+		view_read(item, &v);
+		(void)printf("  %-12s %s (%s%s%s)\n", json_str(item, "dep_type", "?"), v.name,
+			     color_begin(color_of_state(v.state), cli->color_out), v.state, color_end(cli->color_out));
+	}
+}
+
 static void print_process(const json_t *answer, const struct view *v)
 {
 	char text[64];
@@ -87,7 +103,9 @@ static void print_status(const struct cli *cli, const char *name, const json_t *
 			field(texts[i], json_str(answer, texts[i], ""));
 	print_process(answer, v);
 	field_time("started", json_int(answer, "last_start", 0));
-	field_time("ended", json_int(answer, "last_stop", 0));
+	if (v->pid == 0)
+		field_time("ended", json_int(answer, "last_stop", 0));
+	field_dependencies(cli, json_object_get(answer, "dependencies"));
 	field_names("blocked_by", v->waiting);
 	field_names("tags", json_object_get(answer, "tags"));
 }
