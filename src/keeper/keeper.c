@@ -29,6 +29,10 @@
 #define RETRY_FIRST_MS 10
 #define RETRY_LAST_MS 5000
 #define SERVER_FD 3
+/* SIGCHLD names the child, but signals that come together are one. So named zombies are looked at one by one, which is
+ * cheap, and all children a moment later, which costs time for each of them (wait(2) goes through the whole list). */
+#define HINTS_MAX 64
+#define SWEEP_AFTER_MS 1
 /* How long a server may take to end after it closed its end of the socket: longer than the disk's patience there. */
 #define ENDING_MS 5000
 
@@ -55,6 +59,10 @@ struct keeper {
 	int64_t retry_ms;
 	uint64_t pending_signals; /* bit n: signal n came while no server listened */
 	pid_t told;               /* exit told, answer not yet here; 0: none */
+	pid_t hints[HINTS_MAX];   /* who SIGCHLD said has ended */
+	size_t hints_n;
+	bool sweep;               /* there may be zombies that no hint names */
+	int64_t sweep_at;
 };
 
 static const int forwarded[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGPWR, SIGQUIT };
@@ -140,21 +148,36 @@ static bool peek(idtype_t type, pid_t pid, siginfo_t *info)
 	return waitid(type, (id_t)pid, info, WEXITED | WNOWAIT | WNOHANG) == 0 && info->si_pid != 0;
 }
 
+static bool find_zombie(struct keeper *k, siginfo_t *info)
+{
+	while (k->hints_n > 0) {
+		pid_t pid = k->hints[--k->hints_n];
+
+		if (pid != k->server && peek(P_PID, pid, info))
+			return true;
+	}
+	if (!k->sweep || now_ms() < k->sweep_at)
+		return false;
+	k->sweep = peek(P_ALL, 0, info);
+	/* the server's own end is seen to first, and the sweep goes on with the next server */
+	return k->sweep && info->si_pid != k->server;
+}
+
 /* One at a time: waitid(P_ALL) shows the same zombie first until it is reaped. */
 static void tell_exit(struct keeper *k)
 {
 	struct wire_message m = { .type = WIRE_EXITED };
 	siginfo_t info;
 
-	if (k->sock < 0 || k->told || !peek(P_ALL, 0, &info))
+	if (k->sock < 0 || k->told || !find_zombie(k, &info))
 		return;
-	if (info.si_pid == k->server)
-		return; /* its own end is seen to first */
 	m.pid = info.si_pid;
 	m.code = info.si_code;
 	m.value = info.si_status;
 	if (send_to_server(k, &m, MSG_DONTWAIT, NULL, 0) == 0)
 		k->told = info.si_pid;
+	else
+		k->sweep = true; /* a full socket: later */
 }
 
 /* --- the server ------------------------------------------------------------------------------- */
@@ -231,6 +254,8 @@ static void start_server(struct keeper *k)
 	k->ready = false;
 	k->servers++;
 	k->alive_at = now_ms();
+	k->sweep = true; /* what the last server was not told, or did not acknowledge */
+	k->sweep_at = 0;
 	/* handing over may block on a slow start, which is bounded: a server that hangs there dies of its heartbeat's
 	 * absence only if we get back to the loop, so the send has a time-out of its own */
 	(void)setsockopt(k->sock, SOL_SOCKET, SO_SNDTIMEO, &(struct timeval){ .tv_sec = WIRE_HUNG_MS / 1000 },
@@ -342,12 +367,24 @@ static void let_server_end(struct keeper *k)
 
 /* --- signals and the loop --------------------------------------------------------------------- */
 
+static void hint(struct keeper *k, pid_t pid)
+{
+	if (k->hints_n < HINTS_MAX)
+		k->hints[k->hints_n++] = pid;
+	if (!k->sweep) {
+		k->sweep = true;
+		k->sweep_at = now_ms() + SWEEP_AFTER_MS;
+	}
+}
+
 static void read_signals(struct keeper *k)
 {
 	struct signalfd_siginfo info;
 
 	while (read(k->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-		if (info.ssi_signo != SIGCHLD && info.ssi_signo < 64)
+		if (info.ssi_signo == SIGCHLD)
+			hint(k, (pid_t)info.ssi_pid);
+		else if (info.ssi_signo < 64)
 			k->pending_signals |= 1ULL << info.ssi_signo;
 	}
 }
@@ -365,7 +402,11 @@ static void forward_signals(struct keeper *k)
 static int poll_timeout(const struct keeper *k)
 {
 	int64_t due = k->server ? k->alive_at + WIRE_HUNG_MS : k->start_at;
-	int64_t left = due - now_ms();
+	int64_t left;
+
+	if (k->server && k->sweep && !k->told)
+		due = MIN(due, k->sweep_at);
+	left = due - now_ms();
 
 	return left < 0 ? 0 : (int)left;
 }

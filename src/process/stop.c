@@ -32,7 +32,8 @@ struct stopper {
 	pid_t reaper;
 	struct list stops;
 	bool deferred;
-	struct tree_orphans orphans; /* of this round of checks */
+	struct tree_orphans orphans; /* of this round of the loop */
+	usec_t read_in; /* that round */
 	bool fresh;
 	bool freed; /* while run_checks() was still to come */
 };
@@ -107,11 +108,19 @@ void stopper_free(struct stopper *stopper)
 	free(stopper);
 }
 
+void stopper_set_known(struct stopper *stopper, const struct tree_known *known)
+{
+	stopper->orphans.known = *known;
+}
+
 static const struct tree_orphans *orphans_of_round(struct stopper *s)
 {
-	if (!s->fresh)
+	usec_t round = loop_now(s->loop);
+
+	if (!s->fresh || s->read_in != round)
 		(void)tree_orphans_read(s->reaper, &s->orphans);
 	s->fresh = true;
+	s->read_in = round;
 	return &s->orphans;
 }
 
@@ -123,6 +132,7 @@ static struct tree_query query_of(const struct stop *stop)
 		.tag = stop->target.tag,
 		.cgroup_fd = stop->cgroup_fd,
 		.history = &stop->history,
+		.known = stop->stopper->orphans.known,
 	};
 }
 
@@ -135,7 +145,7 @@ static void remember(struct stop *stop, const struct tree_list *members)
 	}
 }
 
-/* `cached`: the look at the orphans of this round will do; only for run_checks(). */
+/* `cached`: the look at the orphans of this round will do: where nothing is decided by it, and in run_checks(). */
 static int look(struct stop *stop, bool cached, struct tree_list *out)
 {
 	struct tree_query query = query_of(stop);
@@ -445,12 +455,16 @@ struct stop *stop_new(struct stopper *stopper, const struct stop_target *target,
 	stop->fn = fn;
 	stop->data = data;
 	list_append(&stopper->stops, &stop->node);
-	(void)look(stop, false, &members);
+	(void)look(stop, true, &members);
 	tree_list_fini(&members);
 	/* a copy: the caller may watch its own in the same loop */
 	if (!stop->main_reaped && target->pidfd >= 0)
 		(void)watch_fd(stop, &stop->main_watch, fcntl(target->pidfd, F_DUPFD_CLOEXEC, 3));
-	stop_check(stop);
+	/* a main process that is there is no news; its end is told, by its pidfd or by stop_main_reaped() */
+	if (stop->main_reaped || stop->main_watch.fd >= 0)
+		stop_check(stop);
+	else
+		loop_timer_arm(stop->timer, time_add(loop_now(stopper->loop), LOOK_AGAIN_LAST));
 	return stop;
 }
 

@@ -41,6 +41,8 @@ struct stop;
 
 /** What is shared by all stops: the loop and one look at the orphans per round. `reaper` is the keeper's pid (or our own). NULL with errno set. */
 struct stopper *stopper_new(struct loop *loop, pid_t reaper);
+/** Tell which children of the reaper are known (tree.h): each look then costs what the strangers cost, not what all services cost. */
+void stopper_set_known(struct stopper *stopper, const struct tree_known *known);
 /** All stops must be freed before. NULL is fine. */
 void stopper_free(struct stopper *stopper);
 

@@ -365,6 +365,8 @@ static int add_orphan(pid_t pid, void *data)
 {
 	struct tree_orphans *o = data;
 
+	if (o->known.fn && o->known.fn(pid, o->known.data))
+		return 0;
 	if (o->n == o->cap) {
 		size_t cap = o->cap ? o->cap * 2 : 64;
 		struct tree_orphan *grown = reallocarray(o->v, cap, sizeof(*grown));
@@ -386,7 +388,9 @@ int tree_orphans_read(pid_t reaper, struct tree_orphans *out)
 	out->n = 0;
 	if (reaper <= 0)
 		return 0;
-	r = each_child(reaper, tree_read(reaper, &p) == 0 ? p.threads : 1, add_orphan, out);
+	if (out->threads == 0)
+		out->threads = tree_read(reaper, &p) == 0 ? MAX(p.threads, 1U) : 1;
+	r = each_child(reaper, out->threads, add_orphan, out);
 	/* the youngest come last, and live shortest if someone runs away from us: look at them first */
 	for (size_t i = out->n; i-- > 0;)
 		out->v[i].tag = tree_read_tag(out->v[i].pid);
@@ -581,7 +585,7 @@ static void keep_newcomers(struct search *s, struct tree_orphans *orphans, struc
  */
 static void look_until_sure(struct search *s, const struct tree_orphans *first)
 {
-	struct tree_orphans now = { 0 };
+	struct tree_orphans now = { .known = s->query->known };
 	struct pid_set seen = { 0 };
 
 	for (size_t i = 0; i < first->n && s->error == 0; i++)
@@ -602,7 +606,7 @@ static void look_until_sure(struct search *s, const struct tree_orphans *first)
 int tree_members_from(const struct tree_query *query, const struct tree_orphans *orphans, struct tree_list *out)
 {
 	struct search s = { .query = query, .out = out, .main_is_known = orphans != NULL };
-	struct tree_orphans own = { 0 };
+	struct tree_orphans own = { .known = query->known };
 
 	out->n = 0;
 	if (!orphans) {

@@ -54,6 +54,12 @@ uint64_t tree_read_tag(pid_t pid);
 /** The tag of a service: never 0, below RLIM_INFINITY; `instance` tells two servers apart. */
 uint64_t tree_tag(uint64_t instance, const char *service);
 
+/** Children of the reaper that are nobody's orphans, since their owner waits for them: main processes of services, helpers. */
+struct tree_known {
+	bool (*fn)(pid_t pid, void *data); /* NULL: none is known */
+	void *data;
+};
+
 /** Whom to look for; zero or -1 leaves a means out. */
 struct tree_query {
 	pid_t main; /* main process, living or an unreaped zombie; also names its group and session */
@@ -61,6 +67,7 @@ struct tree_query {
 	uint64_t tag;
 	int cgroup_fd; /* -1 */
 	const struct tree_list *history; /* NULL */
+	struct tree_known known; /* spares the look at them: with a thousand services, nearly all children of the reaper */
 	bool everywhere; /* look at all of /proc, not only below `main` and `reaper`: slower, finds those in other pid namespaces */
 };
 

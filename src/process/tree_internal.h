@@ -13,9 +13,11 @@ struct tree_orphan {
 struct tree_orphans {
 	struct tree_orphan *v;
 	size_t n, cap;
+	struct tree_known known; /* who is left out; set it before reading */
+	unsigned int threads; /* of the reaper, which has as many when it is asked the first time as ever; 0: not asked yet */
 };
 
-/** The children of `reaper` and their tags; replaces the content of `out`. Returns 0 or -ENOMEM (what was found so far is there). */
+/** The children of `reaper` and their tags, without the known ones; replaces the content of `out`. Returns 0 or -ENOMEM (what was found so far is there). */
 int tree_orphans_read(pid_t reaper, struct tree_orphans *out);
 void tree_orphans_fini(struct tree_orphans *orphans);
 /** As tree_members(), with a look at the orphans that was taken before (NULL: query->reaper is read). */

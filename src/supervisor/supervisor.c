@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "base/diag.h"
 #include "config/server_settings.h"
@@ -226,6 +227,11 @@ static void open_cgroups(struct supervisor *sup)
 		diag(DIAG_WARN, "cgroups can't be used, so [limits] has no effect: %s", err.msg);
 }
 
+static bool is_known_child(pid_t pid, void *data)
+{
+	return pid == getpid() || children_has(data, pid);
+}
+
 static int build(struct supervisor *sup, const struct supervisor_options *options, struct error *err)
 {
 	const struct keeper_link_callbacks callbacks = {
@@ -247,6 +253,8 @@ static int build(struct supervisor *sup, const struct supervisor_options *option
 	if (!sup->spawner)
 		return error_wrap(err, "the spawner");
 	sup->stopper = stopper_new(sup->loop, getppid());
+	if (sup->stopper)
+		stopper_set_known(sup->stopper, &(struct tree_known){ is_known_child, &sup->children });
 	sup->prober = prober_new(sup->loop, &(struct prober_owner){ probes_worker_spawn, probes_worker_end, sup });
 	sup->shutdown_timer = loop_timer_new(sup->loop, on_shutdown_deadline, sup);
 	if (!sup->core || !sup->stopper || !sup->prober || !sup->shutdown_timer || copy_dirs(sup, options) < 0)
