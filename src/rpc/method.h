@@ -91,6 +91,8 @@ void rpc_call_fail(struct rpc_call *call, const struct rpc_error *err);
 RPC_HANDLER(rpc_system_ping);
 RPC_HANDLER(rpc_system_info);
 RPC_HANDLER(rpc_system_shutdown);
+RPC_HANDLER(rpc_system_reboot);
+RPC_HANDLER(rpc_system_prepare_restart);
 /* discover.c */
 RPC_HANDLER(rpc_discover);
 /* methods_look.c */

@@ -83,6 +83,9 @@ static const struct rpc_method methods[] = {
 	{ "system.ping", NONE, "Ping", ACCESS_READ, rpc_system_ping, "0.3", "Is the server there, and which version?" },
 	{ "system.info", NONE, "Info", ACCESS_READ, rpc_system_info, "0.4", "The server: uptime, counts by state, connections." },
 	{ "system.shutdown", NONE, "Ok", ACCESS_ADMIN, rpc_system_shutdown, "0.3", "Stop all services in order, then end." },
+	{ "system.reboot", NONE, "Ok", ACCESS_ADMIN, rpc_system_reboot, "0.3", "Refused unless zinit is process 1." },
+	{ "system.prepare_restart", NONE, "Prepared", ACCESS_ADMIN, rpc_system_prepare_restart, "0.3",
+	  "End this server and begin the next one; services go on." },
 
 	{ "service.list", NONE, "Names", ACCESS_READ, rpc_service_list, "0.3", "Names of all services." },
 	{ "service.list_full", PARAMS(p_list_full), "Rows", ACCESS_READ, rpc_service_list_full, "0.3",

@@ -55,8 +55,13 @@ static void write_result(const struct supervisor *sup, const char *name, const s
 /* The configuration stands under "config", or its sections are the parameters themselves. */
 static const json_t *config_of(const struct rpc_call *call)
 {
-	const json_t *config = json_object_get(call->params, "config");
+	json_t *config = json_object_get(call->params, "config");
 
+	if (json_object_get(config, "target")) {
+		/* what service.get tells of a target beside its section */
+		(void)json_object_del(config, "name");
+		(void)json_object_del(config, "is_target");
+	}
 	if (config)
 		return config;
 	(void)json_object_del(call->params, "persist");

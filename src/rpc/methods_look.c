@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "config/encode.h"
+#include "config/service_config.h"
 #include "rpc/conn.h"
 #include "rpc/proc_info.h"
 #include "rpc/select.h"
@@ -175,6 +176,19 @@ RPC_HANDLER(rpc_service_tree)
 	return RPC_DONE;
 }
 
+/* Members that clients of 0.3.9 expect and that mean nothing here. */
+static int add_old_members(json_t *config, const struct service_config *from)
+{
+	json_t *logging = json_object_get(config, "logging");
+
+	if (from->is_target)
+		return json_object_set_new(config, "name", json_string(from->name)) < 0 ||
+				       json_object_set_new(config, "is_target", json_true()) < 0 ?
+			       -1 :
+			       0;
+	return logging ? json_object_set_new(logging, "forward", json_null()) : 0;
+}
+
 RPC_HANDLER(rpc_service_get)
 {
 	uint32_t id = rpc_call_service(call, err);
@@ -186,8 +200,10 @@ RPC_HANDLER(rpc_service_get)
 	if (supervisor_info(rpc_call_supervisor(call), id, &info) < 0 || !info.config)
 		return rpc_error_set(err, RPC_INTERNAL_ERROR, "the service has no configuration");
 	config = config_to_json(info.config);
-	if (!config)
+	if (!config || add_old_members(config, info.config) < 0) {
+		json_decref(config);
 		return rpc_error_set(err, RPC_INTERNAL_ERROR, "out of memory");
+	}
 	json_out_tree(out, config);
 	json_decref(config);
 	return RPC_DONE;

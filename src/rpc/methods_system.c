@@ -65,3 +65,28 @@ RPC_HANDLER(rpc_system_shutdown)
 	json_out_close_object(out);
 	return RPC_DONE;
 }
+
+/* What zinit 0.3.9 answers where it is not process 1. As process 1 the keeper takes this as a signal, not the server. */
+RPC_HANDLER(rpc_system_reboot)
+{
+	(void)call;
+	(void)out;
+	(void)rpc_error_set(err, RPC_INTERNAL_ERROR, "only process 1 can reboot the machine");
+	rpc_error_hint(err, "zinit reboot signals process 1");
+	return RPC_FAILED;
+}
+
+/*
+ * The server ends as if it had crashed: services go on, and the keeper starts the next server, which takes over. The answer
+ * is sent before the loop's round ends.
+ */
+RPC_HANDLER(rpc_system_prepare_restart)
+{
+	(void)err;
+	json_out_open_object(out);
+	json_out_member_bool(out, "ready", true);
+	json_out_member_str(out, "state_path", "memfd:zinit-state"); /* held by the keeper, in no file */
+	json_out_close_object(out);
+	loop_quit(call->server->loop, 0);
+	return RPC_DONE;
+}

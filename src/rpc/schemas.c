@@ -38,6 +38,7 @@ static const struct {
 	{ "Strings", STRS },
 	{ "Map", "{\"type\":\"object\",\"additionalProperties\":" STR "}" },
 	{ "Text", OBJECT("\"output\"", "\"output\":" STR) },
+	{ "Prepared", OBJECT("\"ready\",\"state_path\"", "\"ready\":{\"const\":true},\"state_path\":" STR) },
 	{ "Ping", OBJECT("\"version\"", "\"version\":" STR) },
 	{ "Info", OBJECT("\"version\",\"pid\",\"services\"",
 			 "\"version\":" STR ",\"pid\":" INT ",\"booted_at_ms\":" INT ",\"uptime_ms\":" INT ",\"socket\":" STR
