@@ -18,6 +18,7 @@ BLACK_HOLE = "192.0.2.1"
 
 NOTIFY = """
 import os, socket, sys, time
+nap = time.sleep
 path = os.environ["NOTIFY_SOCKET"]
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 say = lambda text: s.sendto(text.encode(), path)
@@ -292,11 +293,11 @@ def test_exec_errors(server):
 
 def test_notify(server):
     server.add("web", python("""
-time.sleep(0.3)
+nap(0.3)
 say("STATUS=warming up")
-time.sleep(0.3)
+nap(0.3)
 say("READY=1\\nSTATUS=serving")
-time.sleep(1000)
+nap(1000)
 """), health=health("notify"))
     server.start()
     wait_for(lambda: server.state("web") == "starting")
@@ -305,7 +306,7 @@ time.sleep(1000)
 
 
 def test_notify_of_strangers_is_refused(server):
-    server.add("web", python('print(path); time.sleep(1000)'), start_timeout_ms=1500, restart="never", health=health("notify"))
+    server.add("web", python('print(path); nap(1000)'), start_timeout_ms=1500, restart="never", health=health("notify"))
     server.start()
     path = server.wait_line("web", "/web")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
@@ -329,8 +330,8 @@ def test_watchdog(server):
 assert os.environ["WATCHDOG_USEC"] == "200000"
 say("READY=1")
 for _ in range(10):
-    say("WATCHDOG=1"); time.sleep(0.1)
-time.sleep(1000)
+    say("WATCHDOG=1"); nap(0.1)
+nap(1000)
 """), restart_delay_ms=50, health=health("notify"))
     server.start()
     server.wait_state("web", "running")
@@ -344,10 +345,10 @@ time.sleep(1000)
 def test_more_time_is_given_when_asked(server):
     server.add("slow", python("""
 for _ in range(6):
-    say("EXTEND_TIMEOUT_USEC=600000"); time.sleep(0.3)
-say("READY=1"); time.sleep(1000)
+    say("EXTEND_TIMEOUT_USEC=600000"); nap(0.3)
+say("READY=1"); nap(1000)
 """), start_timeout_ms=700, restart="never", health=health("notify"))
-    server.add("idle", python("time.sleep(1000)"), start_timeout_ms=700, restart="never", health=health("notify"))
+    server.add("idle", python("nap(1000)"), start_timeout_ms=700, restart="never", health=health("notify"))
     server.start()
     server.wait_state("slow", "running")
     server.wait_state("idle", "failed")
@@ -519,8 +520,8 @@ def test_readiness_survives_a_crash(server):
     go = server.dir / "go"
     wait = f"while [ ! -e {go} ]; do sleep 0.05; done"
     server.add("notify", python(f"""
-while not os.path.exists({str(go)!r}): time.sleep(0.05)
-say("READY=1"); time.sleep(1000)
+while not os.path.exists({str(go)!r}): nap(0.05)
+say("READY=1"); nap(1000)
 """), health=health("notify"))
     server.add("fd", f"{wait}; echo >&5; exec sleep 1000", health=health("notify", "fd:5"))
     server.add("log", f"{wait}; echo up; exec sleep 1000", health=health("log", "^up$"))
