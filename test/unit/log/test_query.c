@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Questions over segments and ring: one history, nothing twice, whatever moves meanwhile. */
+#include "rig.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+
+#define LINES 30000
+
+static struct query_opts everything = QUERY_OPTS_INIT;
+
+struct asker {
+	struct rig *rig;
+	struct rig_numbers numbers;
+	struct log_cursor cursor;
+	unsigned int batches;
+	bool pause;
+	bool ended;
+	int result;
+};
+
+static void on_lines(struct log_query *q, const struct log_line *lines, size_t n, int result, void *data)
+{
+	struct asker *a = data;
+
+	for (size_t i = 0; i < n; i++)
+		(void)rig_check_number(&lines[i], &a->numbers);
+	a->batches += n > 0;
+	if (n == 0) {
+		a->ended = true;
+		a->result = result;
+		if (log_query_cursors(q))
+			a->cursor = log_query_cursors(q)[0];
+	} else if (a->pause) {
+		log_query_pause(q, true);
+	}
+}
+
+static void write_numbers(int fd, uint64_t from, uint64_t to)
+{
+	char text[256];
+
+	for (uint64_t i = from; i < to; i++)
+		assert_int_equal(fd_write_all(fd, text, rig_number_line(text, i)), 0);
+}
+
+/* A service with more lines than its ring holds: most are in segments alone. */
+static struct log_service *make_history(struct rig *rig, const char *name, int *out_fd)
+{
+	struct log_service_opts opts = { .store = true, .compress = true, .on_full = LOG_FULL_BLOCK, .max_files = 1000,
+					 .max_size = 100000, .ring = { .max_bytes = RING_BYTES_MIN } };
+	struct log_service *svc = rig_service(rig, name, &opts);
+	int out = rig_pipe(svc, 1, LOG_STDOUT);
+
+	write_numbers(out, 0, LINES);
+	RIG_WAIT(rig, rig_lines_in_ring(svc) == LINES);
+	*out_fd = out;
+	return svc;
+}
+
+static void test_ring_and_segments_are_one(void **state)
+{
+	struct rig rig = { 0 };
+	struct asker a = { .rig = &rig };
+	struct log_service *svc;
+	struct log_query *q;
+	struct error err;
+	char dir[32];
+	int out;
+
+	(void)state;
+	rig_dir(dir);
+	rig_start(&rig, dir);
+	svc = make_history(&rig, "web", &out);
+	/* at any moment: before all is stored, and after */
+	for (int i = 0; i < 5; i++) {
+		a = (struct asker){ .rig = &rig };
+		assert_int_equal(log_query_start(rig.engine, &svc, 1, &everything, on_lines, &a, &q, &err), 0);
+		RIG_WAIT(&rig, a.ended);
+		assert_int_equal(a.result, 0);
+		assert_int_equal(a.numbers.lines, LINES);
+		assert_int_equal(a.numbers.wrong, 0);
+		assert_int_equal(a.cursor.seq, LINES);
+	}
+	rig_wait_stored(&rig, svc);
+	/* the last n, from the ring alone and from both */
+	for (uint64_t n = 1; n <= LINES; n *= 7) {
+		struct query_opts last = { .last = n, .level = -1 };
+
+		a = (struct asker){ .numbers.next = LINES - n };
+		assert_int_equal(log_query_start(rig.engine, &svc, 1, &last, on_lines, &a, &q, &err), 0);
+		RIG_WAIT(&rig, a.ended);
+		assert_int_equal(a.numbers.lines, n);
+		assert_int_equal(a.numbers.wrong, 0);
+	}
+	close(out);
+	rig_stop(&rig);
+	rig_remove(dir);
+}
+
+/* The store and the writer go on while the question is answered, slowly. */
+static void test_ask_while_it_moves(void **state)
+{
+	struct rig rig = { 0 };
+	struct asker a = { .pause = true };
+	struct log_service *svc;
+	struct log_query *q;
+	struct error err;
+	uint64_t seen = 0;
+	char dir[32];
+	pid_t pid;
+	int out;
+
+	(void)state;
+	rig_dir(dir);
+	rig_start(&rig, dir);
+	svc = make_history(&rig, "web", &out);
+	pid = fork();
+	if (pid == 0) {
+		write_numbers(out, LINES, 5 * LINES);
+		_exit(0);
+	}
+	close(out);
+	assert_int_equal(log_query_start(rig.engine, &svc, 1, &everything, on_lines, &a, &q, &err), 0);
+	while (!a.ended) {
+		RIG_WAIT(&rig, a.ended || a.batches > seen);
+		seen = a.batches;
+		assert_int_equal(loop_once(rig.loop, 2 * USEC_PER_MSEC), 0);
+		if (!a.ended)
+			log_query_pause(q, false);
+	}
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_true(a.numbers.lines >= LINES);
+	assert_int_equal(a.numbers.wrong, 0);
+	assert_int_equal(a.numbers.lost, 0);
+	assert_int_equal(a.cursor.seq, a.numbers.next);
+	RIG_WAIT(&rig, rig_lines_in_ring(svc) == 5 * LINES);
+	rig_stop(&rig);
+	rig_remove(dir);
+}
+
+static void test_cancel(void **state)
+{
+	struct rig rig = { 0 };
+	struct asker a = { .pause = true };
+	struct asker b = { .pause = true };
+	struct log_service *svc;
+	struct log_query *q;
+	struct error err;
+	char dir[32];
+	int out;
+
+	(void)state;
+	rig_dir(dir);
+	rig_start(&rig, dir);
+	svc = make_history(&rig, "web", &out);
+	assert_int_equal(log_query_start(rig.engine, &svc, 1, &everything, on_lines, &a, &q, &err), 0);
+	log_query_cancel(q);
+	assert_int_equal(log_query_start(rig.engine, &svc, 1, &everything, on_lines, &a, &q, &err), 0);
+	RIG_WAIT(&rig, a.batches == 1);
+	assert_int_equal(loop_once(rig.loop, 20 * USEC_PER_MSEC), 0);
+	log_query_cancel(q);
+	/* one is under way when the engine ends */
+	assert_int_equal(log_query_start(rig.engine, &svc, 1, &everything, on_lines, &b, &q, &err), 0);
+	close(out);
+	rig_stop(&rig);
+	assert_false(a.ended);
+	assert_int_equal(a.batches, 1);
+	rig_remove(dir);
+}
+
+static int count(const struct log_line *line, void *data)
+{
+	(void)line;
+	(*(unsigned int *)data)++;
+	return 0;
+}
+
+static unsigned int matches(const char *dir, const struct query_opts *opts)
+{
+	char path[96];
+	struct query_source from = { .service = "web", .dir = path };
+	struct error err = { 0 };
+	unsigned int n = 0;
+
+	(void)snprintf(path, sizeof(path), "%s/web", dir);
+	assert_int_equal(query_run(&from, 1, opts, count, &n, NULL, &err), 0);
+	return n;
+}
+
+static void test_filters(void **state)
+{
+	struct rig rig = { 0 };
+	struct query_opts q = QUERY_OPTS_INIT;
+	struct query_filter *f;
+	struct log_service *svc;
+	struct error err;
+	char dir[32];
+	int out;
+
+	(void)state;
+	rig_dir(dir);
+	rig_start(&rig, dir);
+	svc = make_history(&rig, "web", &out);
+	rig_wait_stored(&rig, svc);
+	q.substring = "n 12345 ";
+	assert_int_equal(matches(dir, &q), 1);
+	q.substring = "N 12345 ";
+	assert_int_equal(matches(dir, &q), 0);
+	q.ignore_case = true;
+	assert_int_equal(matches(dir, &q), 1);
+	q = everything;
+	q.regex = "^n \\d{2} ";
+	assert_int_equal(matches(dir, &q), 90);
+	q.limit = 10;
+	assert_int_equal(matches(dir, &q), 10);
+	q = everything;
+	q.regex = "n 777";
+	assert_int_equal(matches(dir, &q), 1 + 10);
+	q = everything;
+	q.streams = 1U << LOG_STDERR;
+	assert_int_equal(matches(dir, &q), 0);
+	q = everything;
+	q.until = 1;
+	assert_int_equal(matches(dir, &q), 0);
+	q = everything;
+	q.since = time_realtime();
+	assert_int_equal(matches(dir, &q), 0);
+	q = everything;
+	q.regex = "(unbalanced";
+	assert_int_equal(query_filter_new(&q, &f, &err), -EINVAL);
+	assert_non_null(strstr(err.msg, "the pattern is wrong at byte"));
+	/* would take for ever without limits */
+	q.regex = "^(\\.+)+$";
+	(void)matches(dir, &q);
+	close(out);
+	rig_stop(&rig);
+	rig_remove(dir);
+}
+
+struct order {
+	ts_ns last;
+	unsigned int wrong;
+	unsigned int lines[2];
+};
+
+static int check_order(const struct log_line *line, void *data)
+{
+	struct order *o = data;
+
+	o->wrong += line->ts < o->last;
+	o->last = line->ts;
+	o->lines[strcmp(line->service, "two") == 0]++;
+	return 0;
+}
+
+static void test_services_are_merged_by_time(void **state)
+{
+	struct rig rig = { 0 };
+	struct log_service_opts opts = { .store = true };
+	struct query_opts last = { .last = 10, .level = -1 };
+	struct query_source from[2];
+	struct order o = { 0 };
+	struct error err;
+	struct ring *rings[2];
+	char paths[2][96];
+	char dir[32];
+
+	(void)state;
+	rig_dir(dir);
+	rig_start(&rig, dir);
+	for (int i = 0; i < 2; i++) {
+		struct log_service *svc = rig_service(&rig, i ? "two" : "one", &opts);
+		int out = rig_pipe(svc, 1, LOG_STDOUT);
+
+		for (uint64_t n = 0; n < 50; n++) {
+			write_numbers(out, n, n + 1);
+			RIG_WAIT(&rig, rig_lines_in_ring(svc) == n + 1);
+		}
+		close(out);
+		assert_int_equal(ring_open_readonly(log_service_ring_fd(svc), &rings[i]), 0);
+		(void)snprintf(paths[i], sizeof(paths[i]), "%s/%s", dir, i ? "two" : "one");
+		from[i] = (struct query_source){ .service = i ? "two" : "one", .ring = rings[i], .dir = paths[i] };
+	}
+	assert_int_equal(query_run(from, 2, &everything, check_order, &o, NULL, &err), 0);
+	assert_int_equal(o.wrong, 0);
+	assert_int_equal(o.lines[0], 50);
+	assert_int_equal(o.lines[1], 50);
+	/* the second wrote last */
+	o = (struct order){ 0 };
+	assert_int_equal(query_run(from, 2, &last, check_order, &o, NULL, &err), 0);
+	assert_int_equal(o.lines[0], 0);
+	assert_int_equal(o.lines[1], 10);
+	ring_unref(rings[0]);
+	ring_unref(rings[1]);
+	rig_stop(&rig);
+	rig_remove(dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_ring_and_segments_are_one),
+		cmocka_unit_test(test_ask_while_it_moves),
+		cmocka_unit_test(test_cancel),
+		cmocka_unit_test(test_filters),
+		cmocka_unit_test(test_services_are_merged_by_time),
+	};
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
