@@ -7,9 +7,12 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/mem.h"
+
+#define LIST_TRIES 10
 
 static void close_reader(struct source *s)
 {
@@ -137,24 +140,49 @@ static int open_segment(struct source *s, const struct segment *seg, const struc
 	return code == -ENOENT ? 0 : code;
 }
 
-/* All listed segments were read: did the store move on? Returns 1 if there is more in them, 0 if not, negative errno. */
+/* The first segment of the list that was not read to its end. */
+static size_t first_unread(const struct source *s)
+{
+	size_t i = 0;
+
+	while (i < s->list.n && (s->list.list[i].no < s->last_no ||
+				 (s->list.list[i].no == s->last_no && s->offset == UINT64_MAX)))
+		i++;
+	return i;
+}
+
+/* Are all segments behind the one read last listed, up to the store's? */
+static bool list_is_complete(const struct source *s, const struct ring_store *at)
+{
+	uint64_t newest = s->list.n ? s->list.list[s->list.n - 1].no : 0;
+	size_t first = first_unread(s);
+
+	return newest >= at->segment_no && first < s->list.n && newest - s->list.list[first].no == s->list.n - 1 - first &&
+	       s->list.list[first].no <= s->last_no + 1;
+}
+
+/*
+ * All listed segments were read: did the store move on? Listing races with rotation and compression and may miss the
+ * newest: tried again, until what is missing must have been deleted. Returns 1 if there is more, 0 if not, negative errno.
+ */
 static int more_segments(struct source *s, const struct ring_store *at)
 {
-	int code;
+	struct timespec pause = { .tv_nsec = 1000000 };
+	int code = 0;
 
 	if (at->segment_no == UINT64_MAX || at->segment_no < s->last_no ||
 	    (at->segment_no == s->last_no && (s->offset == UINT64_MAX || at->offset <= s->offset)))
 		return 0;
-	segments_fini(&s->list);
-	code = segments_list(s->dir_fd, &s->list);
+	for (unsigned int i = 0; i < LIST_TRIES; i++) {
+		segments_fini(&s->list);
+		code = segments_list(s->dir_fd, &s->list);
+		if (code < 0 || list_is_complete(s, at))
+			break;
+		(void)nanosleep(&pause, NULL);
+	}
 	if (code < 0)
 		return code;
-	for (s->next = 0; s->next < s->list.n; s->next++) {
-		const struct segment *seg = &s->list.list[s->next];
-
-		if (seg->no > s->last_no || (seg->no == s->last_no && s->offset != UINT64_MAX))
-			break;
-	}
+	s->next = first_unread(s);
 	return s->next < s->list.n && s->list.list[s->next].no <= at->segment_no;
 }
 

@@ -210,43 +210,66 @@ static bool sibling_ready(const struct log_source *src)
 	return false;
 }
 
-/* Read up to `want` bytes. Returns what is left of it: 0 or the pipe is empty; -EAGAIN: stalled. */
-static int64_t pull(struct log_source *src, uint32_t want, struct turn *t)
+/* Nothing to read, and nothing was ever: the ring need not be mapped. */
+static bool is_silent(const struct log_source *src)
+{
+	int n = 0;
+
+	return !atomic_load_explicit(&src->svc->ring, memory_order_relaxed) &&
+	       (ioctl(src->fd, FIONREAD, &n) < 0 || n == 0);
+}
+
+/* Tell the store and the followers of what has come. */
+static void announce(struct log_source *src, struct store_log *store, size_t bytes, struct turn *t)
+{
+	if (bytes)
+		note_pace(src, bytes, t);
+	new_lines(src->svc, t);
+	if (store)
+		store_log_poke(store, bytes);
+}
+
+/*
+ * Read up to `*want` bytes, and take what came off it. Returns 0; -EAGAIN: stalled, lines or bytes wait for the store;
+ * or the pipe's error.
+ */
+static int pull(struct log_source *src, uint32_t *want, struct turn *t)
 {
 	struct ring_source id = { src->run, src->stream, (uint16_t)src->tag };
-	struct ring *r = service_ring(src->svc);
+	struct ring *r = is_silent(src) ? NULL : service_ring(src->svc);
 	uint16_t flags = sibling_ready(src) ? LINE_UNCERTAIN : 0;
 	struct store_log *store;
+	uint64_t head;
 	size_t total = 0;
 	ssize_t got = 0;
 
 	if (!r) {
+		if (is_silent(src))
+			return 0;
 		stall(src);
 		return -EAGAIN;
 	}
 	store = service_store(src->svc, r);
+	head = ring_head(r);
 	ring_hold(r, held_line(src->svc, store, src->draining, t->now));
-	while (want) {
-		got = ring_pull(r, src->fd, &id, want, t->ts, flags);
+	while (*want) {
+		got = ring_pull(r, src->fd, &id, *want, t->ts, flags);
 		if (got <= 0)
 			break;
-		want -= (uint32_t)got;
+		*want -= (uint32_t)got;
 		total += (size_t)got;
 		if ((size_t)got < src->pipe_bytes / 4)
 			break;
 	}
-	if (total) {
-		note_pace(src, total, t);
-		new_lines(src->svc, t);
-		if (store)
-			store_log_poke(store, total);
-	}
-	if (got == -EAGAIN) {
+	if (total || ring_head(r) != head)
+		announce(src, store, total, t);
+	/* What was read last may still be without lines, and no event would tell that there is room for them. */
+	if (got == -EAGAIN || ring_settle(r) < 0) {
 		hold(src->svc, store, t->now);
 		stall(src);
 		return -EAGAIN;
 	}
-	return got < 0 ? got : want;
+	return got < 0 ? (int)got : 0;
 }
 
 static void finish_drains(struct log_service *svc)
@@ -277,13 +300,13 @@ static void drain_source(struct log_source *src, struct turn *t)
 	int n = 0;
 
 	while (src->drain_left) {
-		int64_t left = pull(src, src->drain_left, t);
+		uint32_t before = src->drain_left;
+		int code = pull(src, &src->drain_left, t);
 
-		if (left == -EAGAIN)
+		if (code == -EAGAIN)
 			return;
-		if (left < 0 || (uint32_t)left == src->drain_left)
+		if (code < 0 || src->drain_left == before)
 			break;
-		src->drain_left = (uint32_t)left;
 	}
 	src->drain_left = 0;
 	if (hung_up(src->fd) && (ioctl(src->fd, FIONREAD, &n) < 0 || n == 0)) {
@@ -299,18 +322,19 @@ static void drain_source(struct log_source *src, struct turn *t)
 static void serve(struct log_source *src, bool hup, struct turn *t)
 {
 	struct log_service *svc = src->svc;
-	int64_t left;
+	uint32_t left = BUDGET;
+	int code;
 
 	if (src->draining) {
 		drain_source(src, t);
 		finish_drains(svc);
 		return;
 	}
-	left = pull(src, BUDGET, t);
-	if (left == -EAGAIN)
+	code = pull(src, &left, t);
+	if (code == -EAGAIN)
 		return;
 	/* Nothing came though all writers are gone, or the pipe itself is broken. */
-	if ((left == BUDGET && hup) || left < 0)
+	if ((left == BUDGET && hup) || code < 0)
 		end_source(src, t);
 }
 
@@ -393,11 +417,13 @@ void reader_remove(struct log_msg *msg)
 	struct log_source *src;
 	struct log_drain *d;
 	struct turn t;
+	uint32_t left;
 
 	turn_begin(&t);
 	LIST_FOREACH(src, &svc->sources, node) {
+		left = BUDGET;
 		src->draining = true;
-		(void)pull(src, BUDGET, &t);
+		(void)pull(src, &left, &t);
 		unwatch(src);
 		list_remove(&src->stalled);
 		list_remove(&src->node);

@@ -15,6 +15,7 @@
 #include "base/mem.h"
 
 #define REPAIR_WINDOW (64U << 10)
+#define LIST_TRIES 5
 #define STAMP_LEN 26 /* 20261122T230405.123456789Z */
 
 static bool digits(const char *s, unsigned int n, int64_t *out)
@@ -135,7 +136,7 @@ static int add_entry(struct segments *s, size_t *cap, int dir_fd, const char *na
 	return 0;
 }
 
-int segments_list(int dir_fd, struct segments *out)
+static int list_once(int dir_fd, struct segments *out)
 {
 	struct segments s = { 0 };
 	size_t cap = 0;
@@ -161,6 +162,27 @@ int segments_list(int dir_fd, struct segments *out)
 	drop_twins(&s);
 	*out = s;
 	return 0;
+}
+
+/* Are there numbers missing? */
+static bool has_holes(const struct segments *s)
+{
+	return s->n && s->list[s->n - 1].no - s->list[0].no + 1 != s->n;
+}
+
+/*
+ * readdir(3) may miss both names of a segment that is renamed behind it and unlinked before it. Then there is a hole in
+ * the numbers. A hole may also be real.
+ */
+int segments_list(int dir_fd, struct segments *out)
+{
+	int code = list_once(dir_fd, out);
+
+	for (unsigned int i = 0; i < LIST_TRIES && code == 0 && has_holes(out); i++) {
+		segments_fini(out);
+		code = list_once(dir_fd, out);
+	}
+	return code;
 }
 
 void segments_fini(struct segments *s)

@@ -185,8 +185,11 @@ static inline int rig_check_number(const struct log_line *line, void *data)
 		return 0;
 	}
 	n->lines++;
-	if (line->len != len || memcmp(line->text, expected, len) != 0)
-		n->wrong++;
+	if (line->len != len || memcmp(line->text, expected, len) != 0) {
+		if (!n->wrong++)
+			print_message("wanted '%.*s', got '%.*s' (line %llu)\n", (int)len, expected, (int)line->len,
+				      line->text, (unsigned long long)line->seq);
+	}
 	n->next++;
 	return 0;
 }
