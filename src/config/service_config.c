@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Owns: what can be done with whole configs: copy, compare, tell the differences. */
+/* Owns: what can be done with whole configs: copy, compare, tell the differences; what a service may be called. */
 #include "config/service_config.h"
 
+#include <ctype.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "base/str.h"
 #include "config/diff.h"
 #include "config/server_settings.h"
@@ -64,4 +66,18 @@ void config_diff(const struct service_config *from, const struct service_config 
 				note_change(out_diff, section->name, &section->sub->keys[k]);
 		}
 	}
+}
+
+bool config_name_valid(const char *name)
+{
+	size_t n = 0;
+
+	for (; name[n]; n++) {
+		unsigned char c = (unsigned char)name[n];
+
+		if (n == LIMIT_NAME || c >= 0x80 ||
+		    !(isalnum(c) || c == '-' || c == '_' || (c == '.' && n > 0)))
+			return false;
+	}
+	return n > 0;
 }

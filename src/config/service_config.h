@@ -210,9 +210,5 @@ bool config_equal(const struct service_config *a, const struct service_config *b
 struct service_config *config_dup(const struct service_config *c);
 /** True for what may be a service's name: ASCII letters, digits, '-', '_', '.' (not first), 1 to LIMIT_NAME of them. */
 bool config_name_valid(const char *name);
-/**
- * Signal number of "SIGTERM", "term", "15" or "RTMIN+3" (any case, with or without SIG), or -EINVAL.
- */
-int config_signal_from_name(const char *name);
 
 #endif

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/kernel_names.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "config/names.h"
 #include "config/service_config.h"
 #include "config/value.h"
 
@@ -67,7 +67,7 @@ static const char *item_name(struct decoder *d, const struct doc_node *node)
 static const char *item_capability(struct decoder *d, const struct doc_node *node)
 {
 	const char *text = decoder_text(d, node, "a capability such as \"CAP_NET_BIND_SERVICE\"");
-	const char *name = text ? capability_name(text) : NULL;
+	const char *name = text ? capability_name(capability_from_name(text, NULL)) : NULL;
 	const char *near;
 
 	if (!text || name)

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/kernel_names.h"
 #include "base/parse.h"
 #include "base/str.h"
-#include "config/names.h"
 #include "config/service_config.h"
 #include "config/value.h"
 
@@ -261,18 +261,25 @@ static bool read_limits(struct decoder *d, const struct doc_node *node, struct c
 
 static int rlimit_resource(struct decoder *d, const struct doc_node *node)
 {
-	const char *names[32];
+	int resource = rlimit_from_name(node->key, NULL);
 	const char *near;
 
-	for (size_t i = 0; i < rlimit_names_n; i++) {
-		if (strcmp(rlimit_names[i].name, node->key) == 0)
-			return rlimit_names[i].resource;
-		names[i] = rlimit_names[i].name;
-	}
-	near = str_nearest(node->key, names, rlimit_names_n);
+	if (resource >= 0)
+		return resource;
+	near = rlimit_nearest(node->key);
 	decoder_error(d, node->key_at, "unknown resource limit%s%s%s",
 		      near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "");
 	return -1;
+}
+
+/* Under another spelling of its name. */
+static bool is_given(const struct config_rlimit *items, uint32_t n, int resource)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		if (items[i].resource == resource)
+			return true;
+	}
+	return false;
 }
 
 static int compare_rlimits(const void *a, const void *b)
@@ -299,7 +306,10 @@ static void decode_rlimits(struct decoder *d, const struct cfg_key *key,
 		size_t len = decoder_push(d, i->key);
 
 		items[n].resource = rlimit_resource(d, i);
-		n += items[n].resource >= 0 && read_limits(d, i, &items[n]);
+		if (is_given(items, n, items[n].resource))
+			decoder_error(d, i->key_at, "the limit is given twice");
+		else
+			n += items[n].resource >= 0 && read_limits(d, i, &items[n]);
 		decoder_pop(d, len);
 	}
 	qsort(items, n, sizeof(*items), compare_rlimits);
@@ -316,15 +326,6 @@ static json_t *encode_limits(const struct config_rlimit *l)
 	if (l->soft == l->hard)
 		return encode_limit(l->soft);
 	return json_pack("[o, o]", encode_limit(l->soft), encode_limit(l->hard));
-}
-
-static const char *rlimit_name(int resource)
-{
-	for (size_t i = 0; i < rlimit_names_n; i++) {
-		if (rlimit_names[i].resource == resource)
-			return rlimit_names[i].name;
-	}
-	return "?";
 }
 
 static json_t *encode_rlimits(const struct cfg_key *key, const void *field)

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/kernel_names.h"
 #include "base/str.h"
-#include "config/names.h"
 #include "config/service_config.h"
 #include "config/value.h"
 
@@ -276,7 +276,7 @@ static void decode_signal(struct decoder *d, const struct cfg_key *key, const st
 		if (!text)
 			return;
 	}
-	signo = config_signal_from_name(text);
+	signo = signal_from_name(text, NULL);
 	if (signo > 0) {
 		*(uint8_t *)field = (uint8_t)signo;
 		return;
@@ -291,7 +291,7 @@ static void decode_signal(struct decoder *d, const struct cfg_key *key, const st
 
 static int preset_signal(const struct cfg_key *key, struct arena *arena, void *field)
 {
-	int signo = key->dflt ? config_signal_from_name(key->dflt) : 0;
+	int signo = key->dflt ? signal_from_name(key->dflt, NULL) : 0;
 
 	(void)arena;
 	if (signo < 0)
@@ -305,7 +305,7 @@ static json_t *encode_signal(const struct cfg_key *key, const void *field)
 	char name[SIGNAL_NAME_SIZE];
 
 	(void)key;
-	config_signal_name(*(const uint8_t *)field, name);
+	signal_name(*(const uint8_t *)field, name);
 	return json_string(name);
 }
 

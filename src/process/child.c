@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <sys/wait.h>
 
-#include "process/signal.h"
+#include "base/kernel_names.h"
 
 #define SHELL_NOT_EXECUTABLE 126
 #define SHELL_NOT_FOUND 127

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Signals: names and numbers, and sending that cannot hit a stranger.
+ * Sending signals such that no stranger is hit.
  *
  * Sending goes by pidfd: a pid may have been recycled, a pidfd never. Groups are signalled through their leader's pidfd
  * where the kernel can (Linux 6.9); before that by number, which is safe only as long as the leader has not been
@@ -11,21 +11,7 @@
 
 #include <signal.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <sys/types.h>
-
-#include "base/error.h"
-
-/* "SIGRTMIN+15" and NUL */
-#define SIGNAL_NAME_SIZE 16
-
-/**
- * Number of a signal: "SIGTERM", "term", "15", "IOT", "RTMIN+3", "SIGRTMAX-1". Returns 1..64, or -EINVAL with `err`
- * naming the near ones.
- */
-int signal_from_name(const char *name, struct error *err);
-/** "SIGTERM", "SIGRTMIN+3", or the bare number where it has no name. */
-void signal_name(int signo, char out[SIGNAL_NAME_SIZE]);
 
 /** pidfd_open(2). Returns the descriptor (close-on-exec) or negative errno (-ENOSYS before 5.3). */
 int signal_open(pid_t pid);

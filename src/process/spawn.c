@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/kernel_names.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "process/account.h"
@@ -346,7 +347,7 @@ static int clone_failed(const struct spawn_plan *p, int error, struct spawn_resu
 
 static void text_of_limit(const struct spawn_rlimit *limit, char *out, size_t size)
 {
-	const char *name = spawn_rlimit_name(limit->resource);
+	const char *name = rlimit_name(limit->resource);
 	char soft[24] = "infinity";
 	char hard[24] = "infinity";
 
@@ -384,7 +385,7 @@ static void text_of_value(const struct spawn_plan *p, char *out, size_t size)
 		text_of_limit(&r->rlimits[index], out, size);
 		break;
 	case SPAWN_CAPABILITIES: {
-		const char *name = spawn_capability_name((int)index);
+		const char *name = capability_name((int)index);
 
 		(void)str_copy(out, size, name ? name : "all");
 		break;

@@ -160,13 +160,4 @@ const char *spawn_stage_name(enum spawn_stage stage);
  */
 void spawn_result_text(const struct spawn_result *result, char *out, size_t size);
 
-/** RLIMIT_x of "nofile" (any case, "RLIMIT_" allowed), or -EINVAL with `err` naming the nearest. */
-int spawn_rlimit_from_name(const char *name, struct error *err);
-/** "nofile", or NULL. */
-const char *spawn_rlimit_name(int resource);
-/** Number of "CAP_NET_BIND_SERVICE" (any case, "CAP_" may be missing), or -EINVAL with `err` naming the nearest. */
-int spawn_capability_from_name(const char *name, struct error *err);
-/** "CAP_NET_BIND_SERVICE", or NULL. */
-const char *spawn_capability_name(int capability);
-
 #endif

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/kernel_names.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "config/service_config.h"
@@ -107,7 +108,7 @@ static int read_signal(const struct rpc_call *call, struct rpc_error *err)
 		(void)snprintf(text, sizeof(text), "%.15g", json_number_value(value));
 	else
 		(void)snprintf(text, sizeof(text), "%s", value ? json_string_value(value) : "SIGTERM");
-	signo = config_signal_from_name(text);
+	signo = signal_from_name(text, NULL);
 	if (signo > 0)
 		return signo;
 	(void)rpc_error_set(err, RPC_INVALID_SIGNAL, "no signal '%s'", text);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/kernel_names.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "service/core_internal.h"
@@ -36,22 +37,10 @@ static const char *name_of(const struct core *core, uint32_t id)
 	return name ? name : "a service that was removed";
 }
 
-static const char *signal_name(int signal)
-{
-	/* the handful that ends services; base has no table, and the core may not ask libc (its names vary) */
-	static const char *const names[32] = {
-		[1] = "SIGHUP", [2] = "SIGINT", [3] = "SIGQUIT", [4] = "SIGILL", [5] = "SIGTRAP", [6] = "SIGABRT",
-		[7] = "SIGBUS", [8] = "SIGFPE", [9] = "SIGKILL", [10] = "SIGUSR1", [11] = "SIGSEGV", [12] = "SIGUSR2",
-		[13] = "SIGPIPE", [14] = "SIGALRM", [15] = "SIGTERM", [16] = "SIGSTKFLT", [24] = "SIGXCPU",
-		[25] = "SIGXFSZ", [29] = "SIGIO", [30] = "SIGPWR", [31] = "SIGSYS",
-	};
-
-	return signal > 0 && signal < 32 && names[signal] ? names[signal] : "signal";
-}
-
 void core_cause_text(const struct core *core, const struct cause *cause, char *out, size_t size)
 {
 	struct sentence s = { .out = out, .size = size };
+	char signal[SIGNAL_NAME_SIZE];
 
 	out[0] = '\0';
 	switch ((enum rule)cause->rule) {
@@ -113,16 +102,21 @@ void core_cause_text(const struct core *core, const struct cause *cause, char *o
 	}
 	if (cause->line)
 		say(&s, " (line %u)", cause->line);
-	if (cause->signal)
-		say(&s, ", after %s (%u) sent for uid %u", signal_name(cause->signal), cause->signal, cause->uid);
+	if (cause->signal) {
+		signal_name(cause->signal, signal);
+		say(&s, ", after %s (%u) sent for uid %u", signal, cause->signal, cause->uid);
+	}
 }
 
 static void say_exit(struct sentence *out, const struct service *s)
 {
+	char signal[SIGNAL_NAME_SIZE];
+
 	if (!(s->rec.flags & RECORD_HAS_EXITED))
 		return;
+	signal_name(s->rec.exit_signal, signal);
 	if (s->rec.exit_signal)
-		say(out, "killed by %s (%d)", signal_name(s->rec.exit_signal), s->rec.exit_signal);
+		say(out, "killed by %s (%d)", signal, s->rec.exit_signal);
 	else if (s->rec.exit_code < 0)
 		say(out, "ended while nobody watched, exit status unknown");
 	else
@@ -144,6 +138,7 @@ static void say_spawn_error(struct sentence *out, const struct service *s)
 static void say_failure(const struct core *core, const struct service *s, struct sentence *out)
 {
 	struct failure_info info = core_failure(core, s->id);
+	char signal[SIGNAL_NAME_SIZE];
 
 	/* a service on its way down knows already what it will be failed with */
 	switch (info.kind == FAILURE_NONE ? (enum failure)s->rec.failure : info.kind) {
@@ -175,8 +170,10 @@ static void say_failure(const struct core *core, const struct service *s, struct
 	}
 	if (s->rec.state == SERVICE_FAILED && info.gave_up)
 		say(out, ", gave up after %u restart%s", s->rec.tries, s->rec.tries == 1 ? "" : "s");
-	if (s->rec.cause.signal)
-		say(out, " (%s sent for uid %u)", signal_name(s->rec.cause.signal), s->rec.cause.uid);
+	if (s->rec.cause.signal) {
+		signal_name(s->rec.cause.signal, signal);
+		say(out, " (%s sent for uid %u)", signal, s->rec.cause.uid);
+	}
 }
 
 void core_failure_text(const struct core *core, uint32_t id, char *out, size_t size)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/diag.h"
+#include "base/kernel_names.h"
 #include "process/child.h"
 #include "supervisor/internal.h"
 
@@ -35,7 +36,7 @@ static uint64_t capability_set(const char *const *names)
 	uint64_t set = 0;
 
 	for (; names && *names; names++) {
-		int n = spawn_capability_from_name(*names, NULL);
+		int n = capability_from_name(*names, NULL);
 
 		if (n >= 0)
 			set |= 1ULL << n;

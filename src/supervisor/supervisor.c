@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/diag.h"
+#include "base/kernel_names.h"
 #include "config/server_settings.h"
 #include "process/prober.h"
 #include "process/signal.h"

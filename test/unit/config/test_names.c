@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "helper.h"
 
-#include <signal.h>
-
 #include "config/keys.h"
-#include "config/names.h"
 #include "config/tree.h"
 #include "config/validate.h"
 
@@ -24,43 +21,6 @@ static void test_names(void **state)
 	assert_true(config_name_valid(name));
 	name[63] = 'a';
 	assert_false(config_name_valid(name));
-}
-
-static void test_signals(void **state)
-{
-	char name[SIGNAL_NAME_SIZE];
-
-	(void)state;
-	assert_int_equal(config_signal_from_name("SIGTERM"), SIGTERM);
-	assert_int_equal(config_signal_from_name("term"), SIGTERM);
-	assert_int_equal(config_signal_from_name("sigHup"), SIGHUP);
-	assert_int_equal(config_signal_from_name("9"), SIGKILL);
-	assert_int_equal(config_signal_from_name("IOT"), SIGABRT);
-	assert_int_equal(config_signal_from_name("RTMIN"), SIGRTMIN);
-	assert_int_equal(config_signal_from_name("SIGRTMIN+3"), SIGRTMIN + 3);
-	assert_int_equal(config_signal_from_name("rtmax-1"), SIGRTMAX - 1);
-	assert_int_equal(config_signal_from_name("RTMIN+99"), -EINVAL);
-	assert_int_equal(config_signal_from_name("RTMIN-1"), -EINVAL);
-	assert_int_equal(config_signal_from_name("0"), -EINVAL);
-	assert_int_equal(config_signal_from_name("99"), -EINVAL);
-	assert_int_equal(config_signal_from_name(""), -EINVAL);
-	assert_int_equal(config_signal_from_name("SIG"), -EINVAL);
-	for (int i = 1; i <= SIGRTMAX; i++) {
-		config_signal_name(i, name);
-		if (i < 32 || i >= SIGRTMIN)
-			assert_int_equal(config_signal_from_name(name), i);
-	}
-	assert_string_equal(signal_nearest("SIGTREM"), "SIGTERM");
-	assert_string_equal(signal_nearest("trem"), "TERM");
-}
-
-static void test_capabilities(void **state)
-{
-	(void)state;
-	assert_string_equal(capability_name("cap_kill"), "CAP_KILL");
-	assert_string_equal(capability_name("net_raw"), "CAP_NET_RAW");
-	assert_null(capability_name("CAP_"));
-	assert_null(capability_name("everything"));
 }
 
 static void test_addresses(void **state)
@@ -157,9 +117,10 @@ static void test_rows_are_complete(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_names),	     cmocka_unit_test(test_signals),
-		cmocka_unit_test(test_capabilities), cmocka_unit_test(test_addresses),
-		cmocka_unit_test(test_schedules),    cmocka_unit_test(test_rows_are_complete),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_schedules),
+		cmocka_unit_test(test_rows_are_complete),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tests: signal names, sending by pidfd, wait statuses. */
+/* Tests: sending by pidfd, wait statuses. */
 #include "../testing.h"
 
 #include <errno.h>
@@ -12,64 +12,6 @@
 #include "base/mem.h"
 #include "process/child.h"
 #include "process/signal.h"
-
-static void test_names(void **state)
-{
-	const struct {
-		const char *name;
-		int signo;
-	} cases[] = {
-		{ "SIGTERM", SIGTERM }, { "term", SIGTERM }, { "SigTerm", SIGTERM }, { "15", 15 },
-		{ "HUP", 1 }, { "IOT", SIGABRT }, { "poll", SIGPOLL }, { "SIGIO", SIGIO }, { "CLD", SIGCHLD },
-		{ "STKFLT", 16 }, { "SIGPWR", 30 }, { "SYS", 31 }, { "64", 64 }, { "1", 1 },
-		{ "RTMIN", SIGRTMIN }, { "sigrtmin+3", SIGRTMIN + 3 }, { "RTMAX", SIGRTMAX },
-		{ "SIGRTMAX-1", SIGRTMAX - 1 }, { "RTMIN+0", SIGRTMIN }, { "RTMIN+30", SIGRTMIN + 30 },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
-		assert_int_equal(signal_from_name(cases[i].name, NULL), cases[i].signo);
-}
-
-static void test_bad_names(void **state)
-{
-	static const char *const bad[] = { "", "SIG", "0", "65", "-1", "TERMX", "RTMIN-1", "RTMAX+1", "RTMIN+31",
-					   "RTMIN+", "RTMIN+-1", "9 ", " 9", "SIGSIGTERM", "SIG9", "RTMAX--1" };
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-		struct error err = { 0 };
-
-		assert_int_equal(signal_from_name(bad[i], &err), -EINVAL);
-		assert_non_null(strstr(err.msg, "unknown signal"));
-	}
-}
-
-static void test_near_names(void **state)
-{
-	struct error err = { 0 };
-
-	(void)state;
-	assert_int_equal(signal_from_name("SIGTREM", &err), -EINVAL);
-	assert_non_null(strstr(err.msg, "did you mean SIGTERM?"));
-	assert_int_equal(signal_from_name("quti", &err), -EINVAL);
-	assert_non_null(strstr(err.msg, "SIGQUIT"));
-}
-
-static void test_every_number_has_its_name(void **state)
-{
-	char name[SIGNAL_NAME_SIZE];
-
-	(void)state;
-	for (int signo = 1; signo <= SIGRTMAX; signo++) {
-		signal_name(signo, name);
-		assert_int_equal(signal_from_name(name, NULL), signo);
-	}
-	signal_name(SIGABRT, name);
-	assert_string_equal(name, "SIGABRT");
-	signal_name(SIGRTMIN + 2, name);
-	assert_string_equal(name, "SIGRTMIN+2");
-}
 
 /* A child that leads its own group and sleeps. */
 static pid_t sleeper(void)
@@ -164,10 +106,6 @@ static void test_shell_error(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_names),
-		cmocka_unit_test(test_bad_names),
-		cmocka_unit_test(test_near_names),
-		cmocka_unit_test(test_every_number_has_its_name),
 		cmocka_unit_test(test_process_and_group),
 		cmocka_unit_test(test_without_pidfd),
 		cmocka_unit_test(test_exit_text),
