@@ -38,7 +38,7 @@ static void rig_start(struct rig *rig)
 	struct error err;
 
 	memset(rig, 0, sizeof(*rig));
-	(void)strcpy(rig->dir, "/tmp/rpc-test-XXXXXX");
+	(void)str_copy(rig->dir, sizeof(rig->dir), "/tmp/rpc-test-XXXXXX");
 	assert_non_null(mkdtemp(rig->dir));
 	(void)snprintf(rig->path, sizeof(rig->path), "%s/s", rig->dir);
 	rig->loop = loop_new();
