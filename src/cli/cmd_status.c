@@ -92,7 +92,7 @@ static void print_process(const json_t *answer, const struct view *v)
 static void print_status(const struct cli *cli, const char *name, const json_t *answer, const struct view *v)
 {
 	AUTO(strbuf_fini) struct strbuf why = STRBUF(1U << 16);
-	static const char *const texts[] = { "description", "health", "health_error", "class", "path" };
+	static const char *const texts[] = { "description", "status_text", "health", "health_error", "class", "path" };
 
 	view_why(v, &why);
 	(void)printf("%s%s%s: %s%s%s%s%s\n", color_begin(COLOR_TITLE, cli->color_out), name, color_end(cli->color_out),

@@ -20,6 +20,8 @@
 #define ADDITIONS \
 	"\"uptime_ms\":" INT ",\"restart_count\":" INT ",\"last_start\":" INT ",\"last_stop\":" INT ",\"exit_signal\":" INT \
 	",\"blocked_by\":" STRS ",\"wish\":{\"enum\":[\"up\",\"down\"]},\"health\":" STR ",\"health_error\":" STR_OR_NULL \
+	",\"health_error_kind\":" STR_OR_NULL ",\"health_output\":" STR_OR_NULL ",\"health_attempts\":" INT \
+	",\"health_duration_us\":" INT ",\"status_text\":" STR_OR_NULL \
 	",\"run\":" INT ",\"next_start_ms\":" INT ",\"description\":" STR_OR_NULL ",\"class\":{\"enum\":[\"user\",\"system\"]}" \
 	",\"oneshot\":" BOOLEAN ",\"path\":" STR_OR_NULL ",\"tags\":" STRS
 #define BULK(done) \

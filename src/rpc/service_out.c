@@ -193,6 +193,21 @@ static void write_tags(const struct service_config *config, struct json_out *out
 	json_out_close_array(out);
 }
 
+static void member_text(struct json_out *out, const char *key, const char *text)
+{
+	json_out_member_str(out, key, text && text[0] ? text : NULL);
+}
+
+static void write_health(const struct supervisor_info *info, struct json_out *out)
+{
+	member_text(out, "health_error", info->health_error);
+	member_text(out, "health_error_kind", info->health_error_name);
+	member_text(out, "health_output", info->health_output);
+	json_out_member_uint(out, "health_attempts", info->health_attempts);
+	json_out_member_uint(out, "health_duration_us", info->health_duration);
+	member_text(out, "status_text", info->status_text);
+}
+
 /* What we add to the reference's members. */
 static void write_additions(const struct supervisor *sup, uint32_t id, const struct supervisor_info *info,
 			    struct json_out *out)
@@ -209,7 +224,7 @@ static void write_additions(const struct supervisor *sup, uint32_t id, const str
 	write_blocked_by(sup, id, out);
 	json_out_member_str(out, "wish", service_wish_name(record ? (enum service_wish)record->wish : WISH_DOWN));
 	json_out_member_str(out, "health", info->health);
-	json_out_member_str(out, "health_error", info->health_error && info->health_error[0] ? info->health_error : NULL);
+	write_health(info, out);
 	json_out_member_uint(out, "run", info->run);
 	json_out_member_int(out, "next_start_ms", next_start_ms(sup, id));
 	json_out_member_str(out, "description", config ? config->description : NULL);

@@ -22,6 +22,7 @@ struct probes *probes_of(struct unit *unit)
 	p->unit = unit;
 	p->notify_fd = p->ready_fd = -1;
 	p->notify_slot = p->ready_slot = KEEPER_NO_SLOT;
+	list_init(&p->log_watches);
 	unit->probes = p;
 	return p;
 }
@@ -35,6 +36,7 @@ void probes_free(struct unit *unit, bool forget)
 	probes_stop(unit);
 	probes_notify_fini(p, forget);
 	free(p->output);
+	free(p->last);
 	free(p);
 	unit->probes = NULL;
 }
@@ -181,6 +183,7 @@ void probes_start(struct unit *unit, uint64_t run)
 	probes_stop(unit);
 	if (p) {
 		p->run = run;
+		free(STEAL(&p->last));
 		p->health = make_health(p);
 	}
 	if (!p || !p->health) {
@@ -193,6 +196,18 @@ void probes_start(struct unit *unit, uint64_t run)
 		start_listening(p);
 }
 
+/* Status still says why, when the service is down for it. */
+static void remember_failure(struct probes *p)
+{
+	const struct probe_result *failure = health_last_failure(p->health);
+
+	free(STEAL(&p->last));
+	p->last = failure ? malloc(sizeof(*p->last)) : NULL;
+	if (p->last)
+		*p->last = *failure;
+	p->last_attempts = health_attempts(p->health);
+}
+
 void probes_stop(struct unit *unit)
 {
 	struct probes *p = unit->probes;
@@ -200,6 +215,7 @@ void probes_stop(struct unit *unit)
 	unit->extended_until = 0;
 	if (!p || !p->health)
 		return;
+	remember_failure(p);
 	probes_log_stop(p);
 	probes_notify_stop(p);
 	health_free(p->health);
@@ -222,13 +238,15 @@ void probes_config_changed(struct unit *unit)
 void probes_info(const struct unit *unit, struct supervisor_info *out)
 {
 	const struct probes *p = unit->probes;
-	const struct probe_result *failure = p && p->health ? health_last_failure(p->health) : NULL;
+	const struct probe_result *failure = !p ? NULL : p->health ? health_last_failure(p->health) : p->last;
 
 	out->health = unit->config->health.n ? "unknown" : "none";
 	out->health_error = failure ? failure->text : "";
 	out->health_error_name = failure ? probe_error_name(failure->error) : "";
 	out->health_output = failure && p->output ? p->output : "";
 	out->status_text = p ? p->status_text : "";
+	if (p && p->last)
+		out->health_attempts = p->last_attempts;
 	if (!p || !p->health)
 		return;
 	out->health = health_state(p->health);

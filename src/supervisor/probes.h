@@ -22,6 +22,7 @@
 
 /* A check that waits for a line of the log. */
 struct probes_log_watch {
+	struct list node;
 	struct probes *probes;
 	size_t check;
 	struct query_filter *filter;
@@ -34,6 +35,8 @@ struct probes {
 	struct health *health; /* NULL: no run is being checked */
 	uint32_t swept;        /* exec checks, by index, that found what an earlier server may have left of them */
 	char *output;          /* of the last exec probe that failed; NULL: none */
+	struct probe_result *last; /* without a health object: the failure that the last run ended with; NULL: none */
+	unsigned int last_attempts;
 
 	int notify_fd; /* -1: none. Kept over runs and, by the keeper, over servers */
 	uint32_t notify_slot;
@@ -46,8 +49,7 @@ struct probes {
 	uint64_t ready_run;
 	struct loop_io *ready_io;
 
-	struct probes_log_watch log_watches[PROBES_CHECKS_MAX];
-	size_t log_watches_n;
+	struct list log_watches;
 };
 
 /* probes.c */

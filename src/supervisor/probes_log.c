@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Owns: readiness by a line of the output that matches a pattern. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/diag.h"
@@ -11,10 +12,10 @@
 
 static void watch_free(struct probes_log_watch *w)
 {
+	list_remove(&w->node);
 	log_follow_free(w->follow);
 	query_filter_free(w->filter);
-	w->follow = NULL;
-	w->filter = NULL;
+	free(w);
 }
 
 static int on_line(const struct log_line *line, void *data)
@@ -29,6 +30,7 @@ static void on_wake(struct log_follow *f, void *data)
 {
 	struct probes_log_watch *w = data;
 	struct probes *p = w->probes;
+	size_t check = w->check;
 	bool found = false;
 
 	while (!found && log_follow_read(f, LINES_MAX, on_line, &found) > 0)
@@ -36,7 +38,7 @@ static void on_wake(struct log_follow *f, void *data)
 	if (!found)
 		return;
 	watch_free(w);
-	health_told_ready(p->health, w->check);
+	health_told_ready(p->health, check);
 }
 
 static void trouble(struct probes *p, size_t check, const char *text)
@@ -64,7 +66,7 @@ static int look(struct probes_log_watch *w, const struct query_opts *opts, bool 
 
 void probes_log_start(struct probes *p, size_t check)
 {
-	struct probes_log_watch *w = &p->log_watches[p->log_watches_n];
+	struct probes_log_watch *w;
 	struct query_opts opts = QUERY_OPTS_INIT;
 	bool found = false;
 	struct error err;
@@ -73,8 +75,14 @@ void probes_log_start(struct probes *p, size_t check)
 		trouble(p, check, "the output is not logged");
 		return;
 	}
-	*w = (struct probes_log_watch){ .probes = p, .check = check };
-	p->log_watches_n++;
+	w = calloc(1, sizeof(*w));
+	if (!w) {
+		trouble(p, check, strerror(ENOMEM));
+		return;
+	}
+	w->probes = p;
+	w->check = check;
+	list_append(&p->log_watches, &w->node);
 	opts.regex = p->unit->config->health.items[check].target.text;
 	opts.by_run = true;
 	opts.run = (int64_t)p->run;
@@ -90,7 +98,8 @@ void probes_log_start(struct probes *p, size_t check)
 
 void probes_log_stop(struct probes *p)
 {
-	for (size_t i = 0; i < p->log_watches_n; i++)
-		watch_free(&p->log_watches[i]);
-	p->log_watches_n = 0;
+	struct probes_log_watch *w;
+
+	LIST_FOREACH (w, &p->log_watches, node)
+		watch_free(w);
 }

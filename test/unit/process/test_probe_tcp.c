@@ -210,6 +210,7 @@ static void test_cancelled_is_silent(void **state)
 	size_t fds = count_fds();
 
 	(void)state;
+	assert_true(fd >= 0);
 	probe_cancel(NULL);
 	probe_cancel(probe_tcp(loop, target, USEC_PER_SEC, on_answer, &h));
 	probe_cancel(probe_tcp(loop, "unix:/nonexistent", USEC_PER_SEC, on_answer, &h));
