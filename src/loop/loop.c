@@ -428,7 +428,6 @@ int loop_once(struct loop *loop, usec_t timeout)
 
 int loop_run(struct loop *loop)
 {
-	loop->quit = false;
 	loop->now = time_boottime();
 	while (!loop->quit) {
 		int r = loop_once(loop, USEC_NEVER);
@@ -436,5 +435,6 @@ int loop_run(struct loop *loop)
 		if (r < 0)
 			return r;
 	}
+	loop->quit = false;
 	return loop->quit_code;
 }
