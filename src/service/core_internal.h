@@ -128,6 +128,8 @@ extern steps_table machine_steps;
 /* machine.c */
 /** Send one event through the table. Returns as core_step(). */
 int machine_step(struct core *core, struct service *s, const struct core_event *ev, usec_t now, struct effects *out);
+/** If it is critical and failed for good, and no shutdown has come of that yet: the effect. */
+void machine_tell_critical(struct core *core, struct service *s, struct effects *out);
 /** Note a bug of ours. */
 void machine_bug(struct core *core, const struct service *s, enum event_kind event, const char *what);
 

@@ -1049,6 +1049,14 @@ static int critical_code(const struct service_record *rec)
 	return rec->failure == FAILURE_SIGNAL ? 128 + rec->exit_signal : 1;
 }
 
+void machine_tell_critical(struct core *core, struct service *s, struct effects *out)
+{
+	if (s->rec.state != SERVICE_FAILED || !s->policy.critical || !need_failed_for_good(s) || core->shutting_down)
+		return;
+	if (s->rec.wish == WISH_UP || s->rec.wish_cause.rule == RULE_HEALTH)
+		effects_add(out, EFFECT_CRITICAL_FAILED, s)->code = critical_code(&s->rec);
+}
+
 static void enter(struct step *st, enum service_state to)
 {
 	struct service *s = st->s;
@@ -1075,9 +1083,7 @@ static void enter(struct step *st, enum service_state to)
 	announce(st, from);
 	core_mark_dirty(st->core, s);
 	core_queue(st->core, s, TODO_NOTIFY);
-	if (to == SERVICE_FAILED && s->policy.critical && need_failed_for_good(s) && !st->core->shutting_down &&
-	    (s->rec.wish == WISH_UP || s->rec.wish_cause.rule == RULE_HEALTH))
-		effects_add(st->out, EFFECT_CRITICAL_FAILED, s)->code = critical_code(&s->rec);
+	machine_tell_critical(st->core, s, st->out);
 }
 
 int machine_step(struct core *core, struct service *s, const struct core_event *ev, usec_t now, struct effects *out)

@@ -112,6 +112,7 @@ static void resume_rest(struct core *core, struct service *s, const struct core_
 	if (s->rec.flags & RECORD_LEFTOVERS)
 		(void)effects_add(out, EFFECT_CLEANUP_CHECK, s);
 	core_queue(core, s, TODO_CHECK | TODO_FULL);
+	machine_tell_critical(core, s, out);
 }
 
 int core_resume(struct core *core, uint32_t id, const struct core_facts *facts, usec_t now, struct effects *out)
