@@ -28,6 +28,10 @@
 /* Delay before a server that died without ever getting ready is started again: doubles from first to last. */
 #define RETRY_FIRST_MS 10
 #define RETRY_LAST_MS 5000
+/* One that was ready and died soon after: at once the first times, then with a pause that keeps the machine usable. */
+#define SHORT_LIFE_MS 1000
+#define SHORT_LIFE_PAUSE_MS 100
+#define SHORT_LIVES_FREE 3
 #define SERVER_FD 3
 /* SIGCHLD names the child, but signals that come together are one. So named zombies are looked at one by one, which is
  * cheap, and all children a moment later, which costs time for each of them (wait(2) goes through the whole list). */
@@ -57,7 +61,10 @@ struct keeper {
 	int64_t alive_at; /* monotonic ms of its start or last heartbeat */
 	int64_t start_at; /* when to start the next one */
 	int64_t retry_ms;
-	uint64_t pending_signals; /* bit n: signal n came while no server listened */
+	uint64_t pending_signals; /* bit n: signal n came and was not told yet */
+	uint64_t told_signals;    /* told, and not dealt with yet */
+	int64_t ready_at;
+	int short_lives; /* in a row */
 	pid_t told;               /* exit told, answer not yet here; 0: none */
 	pid_t hints[HINTS_MAX];   /* who SIGCHLD said has ended */
 	size_t hints_n;
@@ -268,6 +275,7 @@ static void on_message(struct keeper *k, const struct wire_message *m, int *fds)
 	switch (m->type) {
 	case WIRE_READY:
 		k->ready = k->ever_ready = true;
+		k->ready_at = now_ms();
 		k->retry_ms = RETRY_FIRST_MS;
 		if (m->value != WIRE_VERSION)
 			diag(DIAG_WARN, "keeper: the server speaks version %d, this keeper %d", m->value, WIRE_VERSION);
@@ -282,6 +290,9 @@ static void on_message(struct keeper *k, const struct wire_message *m, int *fds)
 		reap(k, m->pid);
 		break;
 	case WIRE_HEARTBEAT:
+		break;
+	case WIRE_SIGNALLED:
+		k->told_signals &= ~(m->value > 0 && m->value < 64 ? 1ULL << m->value : 0);
 		break;
 	case WIRE_DONE:
 		k->done = true;
@@ -316,6 +327,12 @@ static bool read_messages(struct keeper *k)
 	}
 }
 
+static int64_t pause_after_life(struct keeper *k, int64_t lived_ms)
+{
+	k->short_lives = lived_ms < SHORT_LIFE_MS ? k->short_lives + 1 : 0;
+	return k->short_lives > SHORT_LIVES_FREE ? SHORT_LIFE_PAUSE_MS : 0;
+}
+
 static int exit_code_of(const siginfo_t *info)
 {
 	return info->si_code == CLD_EXITED ? info->si_status : 128 + info->si_status;
@@ -334,6 +351,8 @@ static bool server_ended(struct keeper *k, int *out_code)
 	k->sock = -1;
 	k->server = 0;
 	k->told = 0; /* the next server is told of it again */
+	k->pending_signals |= k->told_signals;
+	k->told_signals = 0;
 	if (k->done || !k->ever_ready) {
 		*out_code = k->done ? k->done_code : exit_code_of(&info);
 		return true;
@@ -341,7 +360,7 @@ static bool server_ended(struct keeper *k, int *out_code)
 	diag(DIAG_WARN, "keeper: the server ended (%s %d); starting it again",
 	     info.si_code == CLD_EXITED ? "exit code" : "signal", info.si_status);
 	if (k->ready)
-		k->start_at = now_ms();
+		k->start_at = now_ms() + pause_after_life(k, now_ms() - k->ready_at);
 	else
 		retry_later(k);
 	return false;
@@ -394,8 +413,10 @@ static void forward_signals(struct keeper *k)
 	for (int signo = 1; k->pending_signals && signo < 64; signo++) {
 		struct wire_message m = { .type = WIRE_SIGNAL, .value = signo };
 
-		if ((k->pending_signals & (1ULL << signo)) && send_to_server(k, &m, MSG_DONTWAIT, NULL, 0) == 0)
+		if ((k->pending_signals & (1ULL << signo)) && send_to_server(k, &m, MSG_DONTWAIT, NULL, 0) == 0) {
 			k->pending_signals &= ~(1ULL << signo);
+			k->told_signals |= 1ULL << signo;
+		}
 	}
 }
 

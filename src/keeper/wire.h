@@ -26,6 +26,7 @@ enum wire_type {
 	WIRE_REAP,      /* `pid` */
 	WIRE_HEARTBEAT,
 	WIRE_DONE, /* `value`: exit code. When the server ends now, the keeper ends with this code. */
+	WIRE_SIGNALLED, /* `value`: a WIRE_SIGNAL that was dealt with; until then the next server is told of it again */
 	/* keeper → server */
 	WIRE_KEPT = 64, /* `slot`, `key`, descriptors */
 	WIRE_BEGIN,     /* `value`: how many servers there were before this one */

@@ -94,6 +94,25 @@ static int receive_all(struct keeper_link *link, struct error *err)
 	}
 }
 
+static int send_message(struct keeper_link *link, const struct wire_message *m, const int *fds, size_t n)
+{
+	return fd_send_message(link->fd, m, sizeof(*m), 0, fds, n);
+}
+
+static void send_simple(struct keeper_link *link, enum wire_type type, pid_t pid, int value)
+{
+	struct wire_message m = { .type = type, .pid = pid, .value = value };
+
+	/* an error means that the keeper is gone, which on_lost() tells once */
+	(void)send_message(link, &m, NULL, 0);
+}
+
+static void take_signal(struct keeper_link *link, int signo)
+{
+	link->callbacks.on_signal(signo, link->callbacks.data);
+	send_simple(link, WIRE_SIGNALLED, 0, signo);
+}
+
 static bool receive_one(struct keeper_link *link)
 {
 	struct wire_message m;
@@ -111,7 +130,7 @@ static bool receive_one(struct keeper_link *link)
 	if (m.type == WIRE_EXITED)
 		link->callbacks.on_exited(m.pid, m.code, m.value, link->callbacks.data);
 	else if (m.type == WIRE_SIGNAL)
-		link->callbacks.on_signal(m.value, link->callbacks.data);
+		take_signal(link, m.value);
 	return true;
 }
 
@@ -123,19 +142,6 @@ static void on_readable(struct loop_io *io, uint32_t events, void *data)
 	(void)events;
 	for (int i = 0; i < BUDGET && receive_one(link); i++)
 		;
-}
-
-static int send_message(struct keeper_link *link, const struct wire_message *m, const int *fds, size_t n)
-{
-	return fd_send_message(link->fd, m, sizeof(*m), 0, fds, n);
-}
-
-static void send_simple(struct keeper_link *link, enum wire_type type, pid_t pid, int value)
-{
-	struct wire_message m = { .type = type, .pid = pid, .value = value };
-
-	/* an error means that the keeper is gone, which on_lost() tells once */
-	(void)send_message(link, &m, NULL, 0);
 }
 
 static void beat(struct loop_timer *timer, void *data)
@@ -174,18 +180,25 @@ int keeper_link_open(struct loop *loop, int fd, const struct keeper_link_callbac
 	return 0;
 }
 
-void keeper_link_free(struct keeper_link *link)
+void keeper_link_close_kept(struct keeper_link *link)
 {
-	if (!link)
-		return;
 	for (size_t i = 0; i < link->kept_n; i++) {
 		for (size_t j = 0; j < FD_MESSAGE_MAX; j++)
 			auto_close(&link->kept[i].fds[j]);
 	}
+	free(link->kept);
+	link->kept = NULL;
+	link->kept_n = link->kept_cap = 0;
+}
+
+void keeper_link_free(struct keeper_link *link)
+{
+	if (!link)
+		return;
+	keeper_link_close_kept(link);
 	loop_io_free(link->io);
 	loop_timer_free(link->heartbeat);
 	auto_close(&link->fd);
-	free(link->kept);
 	free(link->slots);
 	free(link);
 }
