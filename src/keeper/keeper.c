@@ -30,7 +30,7 @@
 #define RETRY_LAST_MS 5000
 /* One that was ready and died soon after: at once the first times, then with a pause that keeps the machine usable. */
 #define SHORT_LIFE_MS 1000
-#define SHORT_LIFE_PAUSE_MS 100
+#define SHORT_LIFE_PAUSE_MS 50
 #define SHORT_LIVES_FREE 3
 #define SERVER_FD 3
 /* SIGCHLD names the child, but signals that come together are one. So named zombies are looked at one by one, which is
@@ -425,7 +425,7 @@ static int poll_timeout(const struct keeper *k)
 	int64_t due = k->server ? k->alive_at + WIRE_HUNG_MS : k->start_at;
 	int64_t left;
 
-	if (k->server && k->sweep && !k->told)
+	if (k->server && k->sock >= 0 && k->sweep && !k->told)
 		due = MIN(due, k->sweep_at);
 	left = due - now_ms();
 

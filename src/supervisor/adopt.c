@@ -19,9 +19,6 @@
 #define KEY_STATE "state"
 #define KEY_DEFINITIONS "definitions"
 #define KEY_EVENTS "events"
-/* A child between clone(2) and its first instructions needs microseconds; on a machine that swaps, more. */
-#define HALF_SPAWNED_TRIES 5000
-#define HALF_SPAWNED_PAUSE_NS 1000000L
 
 /* --- beginning -------------------------------------------------------------------------------- */
 
@@ -51,6 +48,7 @@ static int begin_new(struct supervisor *sup, struct error *err)
 
 /* --- taking over ------------------------------------------------------------------------------ */
 
+/* NULL: there is none, or it makes no sense. */
 static struct service_config *parse_definition(const char *text)
 {
 	const char *json_text = strchr(text, '\n');
@@ -80,7 +78,8 @@ static char *parse_path(const char *text)
 
 static int adopt_unit(struct supervisor *sup, uint32_t id, const struct saved *saved)
 {
-	AUTO(auto_free) char *text = definitions_get(sup->definitions, id);
+	AUTO(auto_free) char *text = definitions_get(sup->definitions, unit_definition_slot(id, false));
+	AUTO(auto_free) char *next = definitions_get(sup->definitions, unit_definition_slot(id, true));
 	struct service_config *config = text ? parse_definition(text) : NULL;
 	struct unit *unit;
 	int r;
@@ -97,7 +96,9 @@ static int adopt_unit(struct supervisor *sup, uint32_t id, const struct saved *s
 		return r;
 	}
 	unit->last = saved->last;
+	unit->intent = saved->intent;
 	unit->path = parse_path(text);
+	unit->next = next ? parse_definition(next) : NULL;
 	return core_restore(sup->core, id, &saved->core);
 }
 
@@ -128,6 +129,8 @@ static void adopt_rings(struct supervisor *sup)
 		if (sscanf(kept->key, "ring:%u", &id) != 1)
 			continue;
 		unit = unit_at(sup, id);
+		if (!unit)
+			keeper_link_forget(sup->keeper, &kept->slot);
 		r = unit ? unit_open_log(unit, fd_steal(&kept->fds[0]), kept->slot) : -ENOENT;
 		if (r < 0)
 			diag(DIAG_ERROR, "%s: its log can't be taken over: %s", unit ? unit->config->name : kept->key,
@@ -148,53 +151,17 @@ static void adopt_pipes(struct supervisor *sup)
 		if (sscanf(kept->key, "pipe:%u:%llu:%u", &id, &run, &streams) != 3)
 			continue;
 		unit = unit_at(sup, id);
-		if (unit && unit->log && pipes_adopt(unit, run, kept, streams) < 0)
+		if (!unit || !unit->log)
+			keeper_link_forget(sup->keeper, &kept->slot); /* its service was being forgotten */
+		else if (pipes_adopt(unit, run, kept, streams) < 0)
 			diag(DIAG_ERROR, "%s: a pipe of run %llu can't be taken over", unit->config->name, run);
 	}
-}
-
-static bool same_program(pid_t pid)
-{
-	char path[32];
-	char theirs[256];
-	char ours[256];
-	ssize_t n;
-	ssize_t m;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
-	n = readlink(path, theirs, sizeof(theirs));
-	m = readlink("/proc/self/exe", ours, sizeof(ours));
-	return n > 0 && n == m && memcmp(theirs, ours, (size_t)n) == 0;
-}
-
-/* A child of the keeper that still runs the server's program, and is not us: cloned, but not yet on record. */
-static bool half_spawned_exists(void)
-{
-	struct tree_list list = { 0 };
-	bool found = false;
-
-	if (tree_descendants(getppid(), &list) == 0) {
-		for (size_t i = 0; i < list.n; i++)
-			found = found || (list.procs[i].ppid == getppid() && list.procs[i].pid != getpid() &&
-					  same_program(list.procs[i].pid));
-	}
-	tree_list_fini(&list);
-	return found;
-}
-
-/* The earlier server died while it was spawning: the child puts its own pid on record before anything else. */
-static pid_t spawned_pid(struct unit *unit)
-{
-	volatile pid_t *slot = state_spawn_pid(unit->sup->state, unit->id);
-
-	for (int i = 0; i < HALF_SPAWNED_TRIES && !*slot && half_spawned_exists(); i++)
-		(void)clock_nanosleep(CLOCK_MONOTONIC, 0, &(struct timespec){ .tv_nsec = HALF_SPAWNED_PAUSE_NS }, NULL);
-	return *slot;
 }
 
 static struct core_facts find_facts(struct unit *unit)
 {
 	const struct service_record *record = core_record(unit->sup->core, unit->id);
+	volatile pid_t *spawning = state_spawn_pid(unit->sup->state, unit->id);
 	struct core_facts facts = { .kind = FACT_NOTHING };
 
 	if (unit->last.exit.pid) {
@@ -202,41 +169,33 @@ static struct core_facts find_facts(struct unit *unit)
 	} else if (record->pid) {
 		facts = (struct core_facts){ .kind = FACT_PROCESS, .pid = record->pid };
 	} else if (record->phase == PHASE_SPAWN || record->phase == PHASE_STOP_SPAWN) {
-		facts.pid = spawned_pid(unit);
+		facts.pid = half_spawned_pid(unit->sup, spawning);
 		if (facts.pid) {
 			facts.kind = FACT_PROCESS;
 			unit->last.started_at = time_realtime();
 		}
 	}
+	if (facts.kind == FACT_NOTHING)
+		half_spawned_end(spawning);
 	if (facts.kind == FACT_PROCESS && launch_adopt(unit, facts.pid) < 0)
 		diag(DIAG_ERROR, "%s: no memory to watch it", unit->config->name);
 	return facts;
-}
-
-/* Helper commands of the earlier server are not waited for by anyone: they are ended, and run again if still wanted. */
-static void end_helpers(struct unit *unit)
-{
-	const struct service_record *record = core_record(unit->sup->core, unit->id);
-	struct stop_target target;
-	struct stop *stop;
-
-	if (record->phase != PHASE_PRE_START && record->phase != PHASE_POST_STOP)
-		return;
-	unit_target(unit, &target);
-	target.main = 0;
-	stop = stop_new(unit->sup->stopper, &target, NULL, NULL);
-	if (stop)
-		(void)stop_kill(stop);
-	stop_free(stop);
 }
 
 static void resume(struct supervisor *sup, struct unit *unit)
 {
 	struct core_facts facts;
 
-	end_helpers(unit);
+	volatile pid_t *spawning = state_spawn_pid(sup->state, unit->id);
+
+	helpers_end(unit);
 	facts = find_facts(unit);
+	/* the word is of use until the pid is in the record, and may be in use again once a new spawn has begun */
+	if (facts.kind != FACT_PROCESS)
+		*spawning = 0;
 	supervisor_resume(sup, unit->id, &facts);
+	if (facts.kind == FACT_PROCESS)
+		*spawning = 0;
 	if (unit->last.exit.pid)
 		launch_finish_exit(unit);
 }
@@ -260,6 +219,7 @@ static int take_over(struct supervisor *sup, struct error *err)
 		return r;
 	adopt_rings(sup);
 	adopt_pipes(sup);
+	sup->exit_code = (int)state_globals(sup->state)->exit_code;
 	if (state_globals(sup->state)->shutdown_at)
 		core_restore_shutdown(sup->core, state_globals(sup->state)->shutdown_at);
 	for (size_t i = 0; i < sup->units_n; i++) {
@@ -299,6 +259,12 @@ int adopt(struct supervisor *sup, struct error *err)
 
 	if (r < 0)
 		return r;
+	keeper_link_tidy_kept(sup->keeper);
 	r = keeper_link_ready(sup->keeper);
-	return r < 0 ? error_set(err, -r, "telling the keeper: %s", strerror(-r)) : 0;
+	if (r < 0)
+		return error_set(err, -r, "telling the keeper: %s", strerror(-r));
+	/* only now: before it is ready, the first server's death is the end of all, and nothing must be left running */
+	manage_begin(sup);
+	supervisor_continue(sup);
+	return 0;
 }

@@ -50,7 +50,7 @@ static int write_at(int fd, const void *data, size_t len, uint64_t at)
 
 static int set_place(struct definitions *d, uint32_t slot, uint64_t at, uint32_t len)
 {
-	if (slot >= LIMIT_SERVICES)
+	if (slot >= DEFINITIONS_SLOTS)
 		return -EPROTO;
 	if (slot >= d->places_n) {
 		size_t n = d->places_n ? d->places_n : PLACES_FIRST;

@@ -14,6 +14,10 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/limits.h"
+
+/* Two a service: the definition that it runs by, and one that waits for the end of the current run. */
+#define DEFINITIONS_SLOTS (2 * LIMIT_SERVICES)
 
 struct definitions;
 

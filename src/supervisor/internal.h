@@ -38,10 +38,18 @@ struct last_run {
 	ts_ns ended_at;
 };
 
+/* What was asked for and is not done yet, where neither the core's record nor the definitions say so. */
+struct intent {
+	bool loaded;   /* the core was told EV_LOADED */
+	bool removing; /* forget it once it is down */
+	bool remove_file;
+};
+
 /* What is kept of a service over the server's death, in the state memfd; the slot's number is the core's id. */
 struct saved {
 	struct service_record core;
 	struct last_run last;
+	struct intent intent;
 };
 
 /* The pipes of one run: read ends in the log engine and the keeper; write ends here while something is being spawned. */
@@ -63,6 +71,7 @@ struct task;
 struct unit {
 	struct supervisor *sup;
 	uint32_t id; /* in the core, and slot in the state */
+	uint64_t serial; /* tells it from a later unit with the same id */
 	struct service_config *config;
 	char *path;                  /* its file, where config->path does not say: taken over from an earlier server; else NULL */
 	struct service_config *next; /* takes effect when the current run is gone; NULL: none */
@@ -77,9 +86,8 @@ struct unit {
 	struct cgroup *cgroup;
 	struct probes *probes; /* NULL: it had no health checks so far */
 	usec_t extended_until; /* it asked for more time: its start or stop time-out is not before that; 0: it did not */
+	struct intent intent;
 	bool gone;     /* the stop object saw nothing left, but the exit is not told to the core yet */
-	bool removing; /* forget it once it is down */
-	bool remove_file;
 };
 
 /* A file that could not be loaded. */
@@ -118,6 +126,7 @@ struct supervisor {
 	struct children children;
 	struct unit **units; /* by id */
 	size_t units_n;
+	uint64_t serials; /* given out so far */
 	struct service_dir *dirs;
 	size_t dirs_n;
 	struct list invalid;
@@ -158,6 +167,12 @@ int unit_set_config(struct unit *unit, struct service_config *config, struct err
 const char *unit_path(const struct unit *unit);
 /** Store the text of unit->config in the definitions. Returns 0 or negative errno. */
 int unit_store_definition(struct unit *unit);
+/** Make `next` (taken over; NULL: none) the definition that waits for the end of the current run, on record too. */
+void unit_set_next(struct unit *unit, struct service_config *next);
+/** Where a service's definitions are in the file of definitions: the current one, and the one that waits. */
+uint32_t unit_definition_slot(uint32_t id, bool next);
+/** Tell the core that the service is there: once in its life, however many servers that takes. */
+void unit_loaded(struct unit *unit, enum rule rule, uid_t uid);
 /** Forget a unit that is down: core, state, log, file if asked. */
 void unit_forget(struct unit *unit);
 void unit_target(const struct unit *unit, struct stop_target *out);
@@ -165,11 +180,21 @@ void unit_target(const struct unit *unit, struct stop_target *out);
 /* perform.c */
 void perform(struct supervisor *sup, const struct effect *effect);
 
+/* helper.c */
+/** Where a helper command of the unit puts its pid: in the state, or at `own` if there is no room. */
+volatile pid_t *helper_pid_slot(struct unit *unit, volatile pid_t *own);
+/** Kill the helper commands that an earlier server left: nobody waits for them, and those still wanted are run again. */
+void helpers_end(struct unit *unit);
+/** A process that is being spawned puts its pid there: wait for it if it is under way. Returns it, or 0: there is none. */
+pid_t half_spawned_pid(const struct supervisor *sup, const volatile pid_t *slot);
+/** Kill the process of a spawn that an earlier server had given up, if `slot` names one. */
+void half_spawned_end(const volatile pid_t *slot);
+
 /* pipes.c */
 /** The pipes of `run`, made if need be, given to the keeper and the log engine. NULL with *out_error: negative errno. */
 struct run_pipes *pipes_open(struct unit *unit, uint64_t run, int *out_error);
-/** One spawn that used the write ends is done; the last one closes them. */
-void pipes_release(struct unit *unit, struct run_pipes *pipes);
+/** One spawn that used the write ends is done; the last one closes them. The unit may be gone. */
+void pipes_release(struct supervisor *sup, struct run_pipes *pipes);
 /** The log engine read a stream of the pipes that the keeper has in `slot` to its end. */
 void pipes_ended(struct unit *unit, enum log_stream stream, uint32_t slot);
 bool pipes_any(const struct unit *unit, uint64_t run);
@@ -177,12 +202,13 @@ bool pipes_any(const struct unit *unit, uint64_t run);
 int pipes_adopt(struct unit *unit, uint64_t run, struct kept *kept, unsigned int streams);
 /** Forget all; the keeper goes on holding its copies. */
 void pipes_fini(struct unit *unit);
+/** As pipes_fini(), and the keeper forgets them too: their service is no more. */
+void pipes_forget(struct unit *unit);
 /** Make sure that the unit has a place in the log engine, if anything of it is logged. Returns 0 or negative errno. */
 int unit_open_log(struct unit *unit, int kept_ring_fd, uint32_t kept_slot);
 
-/** Take the pipes out of their unit, which may go before them. */
+/** Take the pipes out of their unit, which may go before them: the last pipes_release() frees them. */
 void pipes_orphan(struct run_pipes *pipes);
-void pipes_free_orphan(struct supervisor *sup, struct run_pipes *pipes);
 
 /* launch.c */
 /** An exit that the keeper told before the spawner answered. The first member of all that is given to the spawner as data. */
@@ -250,8 +276,12 @@ bool filters_clear(struct unit *unit);
 int adopt(struct supervisor *sup, struct error *err);
 
 /* manage.c */
-/** Load all directories for the first time and start what is to be started. */
+/** Load all directories for the first time; nothing is started yet. */
 int manage_load(struct supervisor *sup, struct error *err);
+/** Begin what the configuration and earlier requests want and nobody has begun yet. */
+void manage_begin(struct supervisor *sup);
+/** Forget services that are to be removed and are down. */
+void manage_forget_removed(void *data);
 /** Look at the directories again for the list of invalid files only. */
 void manage_scan_invalid(struct supervisor *sup);
 void manage_fini(struct supervisor *sup);

@@ -180,22 +180,46 @@ int keeper_link_open(struct loop *loop, int fd, const struct keeper_link_callbac
 	return 0;
 }
 
-void keeper_link_close_kept(struct keeper_link *link)
+static void close_kept(struct kept *kept)
 {
-	for (size_t i = 0; i < link->kept_n; i++) {
-		for (size_t j = 0; j < FD_MESSAGE_MAX; j++)
-			auto_close(&link->kept[i].fds[j]);
+	for (size_t i = 0; i < FD_MESSAGE_MAX; i++)
+		auto_close(&kept->fds[i]);
+}
+
+static bool is_left(const struct kept *kept)
+{
+	for (size_t i = 0; i < FD_MESSAGE_MAX; i++) {
+		if (kept->fds[i] >= 0)
+			return true;
 	}
-	free(link->kept);
-	link->kept = NULL;
-	link->kept_n = link->kept_cap = 0;
+	return false;
+}
+
+void keeper_link_tidy_kept(struct keeper_link *link)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < link->kept_n; i++) {
+		if (link->kept[i].slot == KEEPER_NO_SLOT)
+			close_kept(&link->kept[i]);
+		else if (is_left(&link->kept[i]))
+			link->kept[n++] = link->kept[i];
+	}
+	link->kept_n = n;
+	if (n == 0) {
+		free(link->kept);
+		link->kept = NULL;
+		link->kept_cap = 0;
+	}
 }
 
 void keeper_link_free(struct keeper_link *link)
 {
 	if (!link)
 		return;
-	keeper_link_close_kept(link);
+	for (size_t i = 0; i < link->kept_n; i++)
+		close_kept(&link->kept[i]);
+	free(link->kept);
 	loop_io_free(link->io);
 	loop_timer_free(link->heartbeat);
 	auto_close(&link->fd);

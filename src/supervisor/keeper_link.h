@@ -50,8 +50,8 @@ void keeper_link_free(struct keeper_link *link);
 int keeper_link_generation(const struct keeper_link *link);
 /** The i-th object that was handed over, or NULL past the last. The caller may take its descriptors. */
 struct kept *keeper_link_kept(struct keeper_link *link, size_t i);
-/** Close what was handed over and not taken, and forget the list. */
-void keeper_link_close_kept(struct keeper_link *link);
+/** Drop the objects that were taken, and those that were forgotten, from the list. */
+void keeper_link_tidy_kept(struct keeper_link *link);
 
 /** Tell the keeper that we have taken over and work; starts the heartbeat. */
 int keeper_link_ready(struct keeper_link *link);

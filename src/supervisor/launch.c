@@ -22,7 +22,8 @@
 struct launch {
 	struct early_exit early; /* first: see launch_on_exited() */
 	struct supervisor *sup;
-	uint32_t id; /* not a pointer: the unit may be gone when the answer comes */
+	uint32_t id; /* not a pointer: the unit may be gone when the answer comes, */
+	uint64_t serial; /* and another one have its id */
 	uint64_t run;
 	struct run_pipes *pipes;
 	int file_fds[LOG_STREAM_N]; /* stdout and stderr that go to files; -1: none */
@@ -126,11 +127,11 @@ static void launch_waiting(struct supervisor *sup);
 
 /* --- the answer ------------------------------------------------------------------------------- */
 
-static void launch_free(struct launch *l, struct unit *unit)
+static void launch_free(struct launch *l)
 {
 	l->sup->launches--;
-	if (l->pipes && unit)
-		pipes_release(unit, l->pipes);
+	if (l->pipes)
+		pipes_release(l->sup, l->pipes);
 	auto_close(&l->file_fds[LOG_STDOUT]);
 	auto_close(&l->file_fds[LOG_STDERR]);
 	auto_close(&l->ready_fd);
@@ -189,6 +190,7 @@ int launch_adopt(struct unit *unit, pid_t pid)
 static void started(struct unit *unit, uint64_t run, const struct spawn_result *result)
 {
 	const struct core_event event = { .kind = EV_SPAWNED, .id = unit->id, .run = run, .pid = result->pid };
+	bool current = core_record(unit->sup->core, unit->id)->run == run;
 
 	unit->last.started_at = time_realtime();
 	unit->last.by_shell = result->by_shell;
@@ -201,6 +203,8 @@ static void started(struct unit *unit, uint64_t run, const struct spawn_result *
 	}
 	diag(DIAG_DEBUG, "%s: started, pid %d", unit->config->name, (int)result->pid);
 	(void)supervisor_feed(unit->sup, &event);
+	if (current)
+		*state_spawn_pid(unit->sup->state, unit->id) = 0; /* it is in the record now */
 }
 
 static void on_spawned(const struct spawn_result *result, void *data)
@@ -211,12 +215,18 @@ static void on_spawned(const struct spawn_result *result, void *data)
 	struct early_exit early = l->early;
 	uint64_t run = l->run;
 
+	if (unit && unit->serial != l->serial)
+		unit = NULL;
 	if (result->pidfd >= 0)
 		(void)close(result->pidfd); /* the pid is ours until we have it reaped: no need for one more descriptor */
-	launch_free(l, unit);
+	launch_free(l);
 	if (result->stage != SPAWN_OK) {
-		if (unit)
+		if (unit) {
+			/* killed after this, the next server tries again: it must not find what is left of this try */
+			if (core_record(sup->core, unit->id)->run == run)
+				*state_spawn_pid(sup->state, unit->id) = 0;
 			failed(unit, run, result);
+		}
 		if (early.pid)
 			keeper_link_reap(sup->keeper, early.pid);
 		launch_waiting(sup);
@@ -225,7 +235,7 @@ static void on_spawned(const struct spawn_result *result, void *data)
 	if (unit)
 		started(unit, run, result);
 	else
-		(void)kill(result->pid, SIGKILL);
+		(void)kill(-result->pid, SIGKILL);
 	if (early.pid)
 		launch_on_exited(sup, early.pid, early.code, early.status);
 	launch_waiting(sup);
@@ -239,7 +249,7 @@ static void refuse(struct unit *unit, struct launch *l, uint64_t run, int error,
 
 	(void)str_copy(result.value, sizeof(result.value), value);
 	if (l)
-		launch_free(l, unit);
+		launch_free(l);
 	failed(unit, run, &result);
 }
 
@@ -259,7 +269,9 @@ static void begin(struct unit *unit, uint64_t run)
 		return;
 	}
 	sup->launches++;
-	*l = (struct launch){ .sup = sup, .id = unit->id, .run = run, .file_fds = { -1, -1 }, .ready_fd = -1 };
+	*l = (struct launch){
+		.sup = sup, .id = unit->id, .serial = unit->serial, .run = run, .file_fds = { -1, -1 }, .ready_fd = -1,
+	};
 	launch_request(unit, &request, rlimits, RLIMITS_MAX);
 	r = open_outputs(unit, l, &request, &value);
 	if (r < 0) {

@@ -136,15 +136,50 @@ int manage_load(struct supervisor *sup, struct error *err)
 	}
 	loaded_dir_fini(&dir);
 	give_memory_back();
-	if (r < 0)
-		return r;
-	drop_cycles(sup);
-	for (uint32_t id = core_next(sup->core, CORE_NONE); id != CORE_NONE; id = core_next(sup->core, id)) {
-		const struct core_event event = { .kind = EV_LOADED, .id = id, .rule = RULE_BOOT };
+	if (r == 0)
+		drop_cycles(sup);
+	return r;
+}
 
-		(void)supervisor_feed(sup, &event);
+/* What a request asked for and the earlier server had only begun: asked again, which is harmless if it was done. */
+static void go_on(struct unit *unit)
+{
+	struct core *core = unit->sup->core;
+	const struct service_record *record = core_record(core, unit->id);
+	struct core_event event = { .kind = EV_STOP, .id = unit->id, .rule = RULE_CONFIG };
+
+	if (!unit->intent.loaded)
+		unit_loaded(unit, RULE_BOOT, 0);
+	if (unit->intent.removing) {
+		(void)supervisor_feed(unit->sup, &event);
+	} else if (unit->next && !core_is_active(core, unit->id)) {
+		unit_apply_next(unit);
+		supervisor_continue(unit->sup);
+	} else if (unit->next && record->wish == WISH_UP && !(record->flags & RECORD_AGAIN)) {
+		event.kind = EV_RESTART;
+		(void)supervisor_feed(unit->sup, &event);
 	}
-	return 0;
+}
+
+void manage_begin(struct supervisor *sup)
+{
+	for (size_t i = 0; i < sup->units_n; i++) {
+		if (sup->units[i])
+			go_on(sup->units[i]);
+	}
+	manage_forget_removed(sup);
+}
+
+void manage_forget_removed(void *data)
+{
+	struct supervisor *sup = data;
+
+	for (size_t i = 0; i < sup->units_n; i++) {
+		struct unit *unit = sup->units[i];
+
+		if (unit && unit->intent.removing && !core_is_active(sup->core, unit->id) && !unit->last.exit.pid)
+			unit_forget(unit);
+	}
 }
 
 void manage_scan_invalid(struct supervisor *sup)
@@ -187,6 +222,7 @@ void unit_apply_next(struct unit *unit)
 		diag(DIAG_ERROR, "%s: the new definition can't be applied: %s", unit->config->name, err.msg);
 		config_free(next);
 	}
+	(void)definitions_put(unit->sup->definitions, unit_definition_slot(unit->id, true), "", 0);
 }
 
 /* Takes `config` over on success. *out_restarted: the service is stopped for it and comes back with it. */
@@ -200,15 +236,19 @@ static int change(struct unit *unit, struct service_config *config, bool restart
 	*out_restarted = false;
 	if (r < 0)
 		return r;
-	if (!restart || !core_is_active(sup->core, unit->id)) {
+	if (!core_is_active(sup->core, unit->id) || (!restart && !unit->next)) {
 		r = unit_set_config(unit, config, err);
-		if (r == 0)
-			supervisor_continue(sup);
-		return r;
+		if (r < 0)
+			return r;
+		unit_set_next(unit, NULL);
+		supervisor_continue(sup);
+		return 0;
 	}
-	config_free(unit->next);
-	unit->next = config;
-	*out_restarted = true;
+	/* what waits for the end of this run is replaced as a whole, also by what needs no restart of its own */
+	*out_restarted = restart;
+	unit_set_next(unit, config);
+	if (!restart)
+		return 0;
 	if (core_record(sup->core, unit->id)->wish == WISH_DOWN)
 		return 0; /* it is being stopped already, and stays down */
 	(void)supervisor_feed(sup, &event);
@@ -241,8 +281,6 @@ static void set_path(struct unit *unit)
 int supervisor_add(struct supervisor *sup, struct service_config *config, bool persistent, const struct actor *by,
 		   struct error *err)
 {
-	const struct core_event loaded = { .kind = EV_LOADED, .rule = RULE_CONFIG, .uid = by->uid };
-	struct core_event event = loaded;
 	struct unit *unit;
 	int r;
 
@@ -262,9 +300,21 @@ int supervisor_add(struct supervisor *sup, struct service_config *config, bool p
 		(void)unit_store_definition(unit);
 	}
 	supervisor_announce(sup, EVENT_ADDED, unit->config->name, by->via);
-	event.id = unit->id;
-	(void)supervisor_feed(sup, &event);
+	unit_loaded(unit, RULE_CONFIG, by->uid);
 	return 0;
+}
+
+/* Its definition is back before it was down: it stays after all, and what asked it to stop is taken back. */
+static void keep_after_all(struct unit *unit, const struct actor *by)
+{
+	const struct core_event event = { .kind = EV_START, .id = unit->id, .rule = RULE_CONFIG, .uid = by->uid };
+
+	if (!unit->intent.removing)
+		return;
+	unit->intent.removing = unit->intent.remove_file = false;
+	unit_save(unit);
+	if (unit->config->status == CONFIG_STATUS_START)
+		(void)supervisor_feed(unit->sup, &event);
 }
 
 int supervisor_set(struct supervisor *sup, struct service_config *config, bool persistent, const struct actor *by,
@@ -286,8 +336,11 @@ int supervisor_set(struct supervisor *sup, struct service_config *config, bool p
 		return r;
 	if (persistent)
 		set_path(unit);
-	config_diff(unit->config, config, &diff);
-	return change(unit, config, diff.apply == APPLY_RESTART, by, &restarted, err);
+	config_diff(unit->next ? unit->next : unit->config, config, &diff);
+	r = change(unit, config, diff.apply == APPLY_RESTART, by, &restarted, err);
+	if (r == 0)
+		keep_after_all(unit, by);
+	return r;
 }
 
 static void remove_unit(struct unit *unit, bool remove_file, const struct actor *by)
@@ -295,10 +348,12 @@ static void remove_unit(struct unit *unit, bool remove_file, const struct actor 
 	struct supervisor *sup = unit->sup;
 	const struct core_event event = { .kind = EV_STOP, .id = unit->id, .rule = RULE_ASKED, .uid = by->uid };
 
-	unit->removing = true;
-	unit->remove_file = remove_file;
+	/* on record before it is begun: whichever server sees it down finishes it */
+	unit->intent.removing = true;
+	unit->intent.remove_file = unit->intent.remove_file || remove_file;
+	unit_save(unit);
 	(void)supervisor_feed(sup, &event);
-	if (!core_is_active(sup->core, unit->id))
+	if (!core_is_active(sup->core, unit->id) && !unit->last.exit.pid)
 		unit_forget(unit);
 }
 
@@ -354,11 +409,14 @@ static void reload_one(struct reload *reload, struct loaded *item)
 		config_diff(unit->next ? unit->next : unit->config, item->config, &diff);
 		if (diff.apply == APPLY_NONE) {
 			reload->result.unchanged++;
+			keep_after_all(unit, reload->by);
 			return;
 		}
 		for (size_t i = 0; i < diff.n; i++)
 			(void)strbuf_addf(&keys, "%s%s", i ? ", " : "", diff.changes[i].key);
 		r = change(unit, item->config, diff.apply == APPLY_RESTART, reload->by, &restarted, &err);
+		if (r == 0)
+			keep_after_all(unit, reload->by);
 		if (r == 0)
 			tell(reload, restarted ? RELOAD_RESTARTED : RELOAD_CHANGED, item->name, strbuf_str(&keys));
 	}
@@ -388,7 +446,7 @@ static void remove_vanished(struct reload *reload, const struct loaded_dir *dir)
 		struct unit *unit = sup->units[i];
 		char name[LIMIT_NAME + 1];
 
-		if (!unit || unit->removing || !unit_path(unit) || is_listed(dir, unit_path(unit)))
+		if (!unit || unit->intent.removing || !unit_path(unit) || is_listed(dir, unit_path(unit)))
 			continue;
 		(void)str_copy(name, sizeof(name), unit->config->name);
 		remove_unit(unit, false, reload->by);

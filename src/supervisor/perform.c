@@ -191,18 +191,6 @@ static bool is_down(enum service_state state)
 	return state == SERVICE_INACTIVE || state == SERVICE_EXITED || state == SERVICE_FAILED;
 }
 
-static void forget_removed(void *data)
-{
-	struct supervisor *sup = data;
-
-	for (size_t i = 0; i < sup->units_n; i++) {
-		struct unit *unit = sup->units[i];
-
-		if (unit && unit->removing && !core_is_active(sup->core, unit->id) && !unit->last.exit.pid)
-			unit_forget(unit);
-	}
-}
-
 static enum diag_level level_of(enum service_state from, enum service_state to)
 {
 	if (to == SERVICE_FAILED && from != SERVICE_FAILED)
@@ -226,8 +214,8 @@ static void announce(struct supervisor *sup, struct unit *unit, const struct eff
 		events_add(&sup->events, &event);
 		diag(level_of(from, to), "%s: %s -> %s: %s", event.name, event.from, event.to, event.cause);
 	}
-	if (unit->removing && is_down(to))
-		(void)loop_defer(sup->loop, forget_removed, sup);
+	if (unit->intent.removing && is_down(to))
+		(void)loop_defer(sup->loop, manage_forget_removed, sup);
 }
 
 static void critical_failed(struct supervisor *sup, struct unit *unit, const struct effect *e)
@@ -236,6 +224,7 @@ static void critical_failed(struct supervisor *sup, struct unit *unit, const str
 
 	if (sup->exit_code == 0)
 		sup->exit_code = e->code ? e->code : 1;
+	state_globals(sup->state)->exit_code = sup->exit_code;
 	diag(DIAG_ERROR, "%s is critical and failed: stopping all services", unit->config->name);
 	(void)supervisor_shutdown(sup, &by, NULL);
 }

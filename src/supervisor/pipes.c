@@ -47,26 +47,18 @@ static struct run_pipes *find_writable(const struct unit *unit, uint64_t run)
 void pipes_orphan(struct run_pipes *pipes)
 {
 	list_remove(&pipes->node);
+	pipes->open = 0;
 }
 
-void pipes_free_orphan(struct supervisor *sup, struct run_pipes *pipes)
+static void drop_if_done(struct supervisor *sup, struct run_pipes *pipes)
 {
+	if (pipes->open || pipes->users)
+		return;
+	list_remove(&pipes->node);
 	keeper_link_forget(sup->keeper, &pipes->slot);
 	for (int i = 0; i < LOG_STREAM_N; i++)
 		auto_close(&pipes->write_fds[i]);
 	free(pipes);
-}
-
-static void drop(struct unit *unit, struct run_pipes *pipes)
-{
-	list_remove(&pipes->node);
-	pipes_free_orphan(unit->sup, pipes);
-}
-
-static void drop_if_done(struct unit *unit, struct run_pipes *pipes)
-{
-	if (!pipes->open && !pipes->users)
-		drop(unit, pipes);
 }
 
 static struct run_pipes *new_pipes(struct unit *unit, uint64_t run)
@@ -200,7 +192,7 @@ struct run_pipes *pipes_open(struct unit *unit, uint64_t run, int *out_error)
 		}
 		if (r < 0 && pipes) {
 			pipes->open = 0;
-			drop(unit, pipes);
+			drop_if_done(unit->sup, pipes);
 		}
 	}
 	if (r < 0) {
@@ -211,7 +203,7 @@ struct run_pipes *pipes_open(struct unit *unit, uint64_t run, int *out_error)
 	return pipes;
 }
 
-void pipes_release(struct unit *unit, struct run_pipes *pipes)
+void pipes_release(struct supervisor *sup, struct run_pipes *pipes)
 {
 	if (--pipes->users > 0)
 		return;
@@ -219,7 +211,7 @@ void pipes_release(struct unit *unit, struct run_pipes *pipes)
 		auto_close(&pipes->write_fds[i]);
 		pipes->write_fds[i] = -1;
 	}
-	drop_if_done(unit, pipes);
+	drop_if_done(sup, pipes);
 }
 
 void pipes_ended(struct unit *unit, enum log_stream stream, uint32_t slot)
@@ -229,7 +221,7 @@ void pipes_ended(struct unit *unit, enum log_stream stream, uint32_t slot)
 	LIST_FOREACH (pipes, &unit->pipes, node) {
 		if (pipes->slot == slot) {
 			pipes->open &= ~(1U << stream);
-			drop_if_done(unit, pipes);
+			drop_if_done(unit->sup, pipes);
 			return;
 		}
 	}
@@ -249,12 +241,23 @@ int pipes_adopt(struct unit *unit, uint64_t run, struct kept *kept, unsigned int
 		if (!(streams & (1U << i)))
 			continue;
 		r = log_attach(unit->log, run, (enum log_stream)i, kept->fds[n], pipes->slot);
-		if (r < 0)
+		if (r < 0) {
+			drop_if_done(unit->sup, pipes);
 			return r;
+		}
 		kept->fds[n++] = -1;
 		pipes->open |= 1U << i;
 	}
 	return 0;
+}
+
+void pipes_forget(struct unit *unit)
+{
+	struct run_pipes *pipes;
+
+	LIST_FOREACH (pipes, &unit->pipes, node)
+		keeper_link_forget(unit->sup->keeper, &pipes->slot);
+	pipes_fini(unit);
 }
 
 void pipes_fini(struct unit *unit)
@@ -263,6 +266,7 @@ void pipes_fini(struct unit *unit)
 
 	LIST_FOREACH (pipes, &unit->pipes, node) {
 		pipes->slot = KEEPER_NO_SLOT; /* what the keeper holds may serve a next server */
-		drop(unit, pipes);
+		pipes_orphan(pipes);
+		drop_if_done(unit->sup, pipes); /* a spawn under way still needs the write ends */
 	}
 }

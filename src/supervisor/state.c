@@ -29,6 +29,7 @@ struct header {
 struct slot {
 	_Atomic uint32_t selector;
 	volatile pid_t spawn_pid;
+	volatile pid_t helpers[STATE_HELPERS];
 	unsigned char copies[];
 };
 
@@ -191,4 +192,22 @@ const void *state_read(const struct state *state, uint32_t slot)
 volatile pid_t *state_spawn_pid(struct state *state, uint32_t slot)
 {
 	return &slot_at(state, slot)->spawn_pid;
+}
+
+volatile pid_t *state_helper(struct state *state, uint32_t slot, unsigned int i)
+{
+	return &slot_at(state, slot)->helpers[i];
+}
+
+volatile pid_t *state_take_helper(struct state *state, uint32_t slot)
+{
+	for (unsigned int i = 0; i < STATE_HELPERS; i++) {
+		volatile pid_t *word = state_helper(state, slot, i);
+
+		if (*word == 0) {
+			*word = STATE_HELPER_COMING;
+			return word;
+		}
+	}
+	return NULL;
 }

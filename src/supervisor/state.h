@@ -26,7 +26,8 @@ struct state;
 struct state_globals {
 	ts_ns booted_at;       /* when the first server began */
 	uint64_t event_cursor; /* last event number given out */
-	uint64_t shutdown_at;  /* boot-time usec at which a shutdown was asked for; 0: none */
+	uint64_t shutdown_at;  /* deadline of the shutdown that was asked for, boot-time usec; 0: none */
+	int64_t exit_code;     /* with which the server will end */
 };
 
 /** A new, empty state. Returns 0 or negative errno with `err`. `version` is that of the record's layout. */
@@ -55,5 +56,17 @@ uint32_t state_end(const struct state *state);
  * dies between clone(2) and its own commit leaves the pid on record. The caller sets it to 0 before each spawn.
  */
 volatile pid_t *state_spawn_pid(struct state *state, uint32_t slot);
+
+/* Helper commands of a service whose pids are on record at a time: one that runs and others that were given up. */
+#define STATE_HELPERS 4
+
+/**
+ * A word for the pid of a helper command, which its child writes as with state_spawn_pid(). It is not 0 from now until
+ * the caller sets it to 0: STATE_HELPER_COMING, then the pid. NULL if all are taken.
+ */
+#define STATE_HELPER_COMING (-1)
+volatile pid_t *state_take_helper(struct state *state, uint32_t slot);
+/** The i-th word of a slot, as it is. */
+volatile pid_t *state_helper(struct state *state, uint32_t slot, unsigned int i);
 
 #endif

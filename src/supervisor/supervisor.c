@@ -33,7 +33,11 @@ struct unit *unit_find(const struct supervisor *sup, const char *name)
 
 void unit_save(struct unit *unit)
 {
-	const struct saved saved = { .core = *core_record(unit->sup->core, unit->id), .last = unit->last };
+	const struct saved saved = {
+		.core = *core_record(unit->sup->core, unit->id),
+		.last = unit->last,
+		.intent = unit->intent,
+	};
 
 	state_commit(unit->sup->state, unit->id, &saved);
 }
@@ -401,7 +405,7 @@ bool supervisor_settled(const struct supervisor *sup, uint32_t id)
 {
 	const struct unit *unit = unit_at(sup, id);
 
-	return !unit || (!unit->next && !unit->removing && !unit->last.exit.pid && core_is_settled(sup->core, id));
+	return !unit || (!unit->next && !unit->intent.removing && !unit->last.exit.pid && core_is_settled(sup->core, id));
 }
 
 int supervisor_event_after(const struct supervisor *sup, uint64_t cursor, struct supervisor_event *out, uint64_t *out_lost)
@@ -478,6 +482,8 @@ static int wish(struct supervisor *sup, const char *name, const struct core_even
 
 	if (!unit)
 		return not_found(sup, name, err);
+	if (unit->intent.removing && event.kind != EV_STOP)
+		return error_set(err, EINVAL, "service '%s' is being removed", name);
 	event.id = unit->id;
 	r = supervisor_feed(sup, &event);
 	if (r == -EALREADY)

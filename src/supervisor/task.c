@@ -20,10 +20,11 @@ struct task {
 	struct supervisor *sup;
 	enum task_kind kind;
 	uint64_t run;
-	const char *const *rest; /* commands after the current one */
+	size_t at;               /* which of the commands runs; the configuration may be replaced meanwhile */
 	struct run_pipes *pipes;
 	pid_t pid; /* 0: being spawned */
-	volatile pid_t spawn_pid;
+	volatile pid_t *pid_slot;
+	volatile pid_t own_slot;
 };
 
 static const char *const kind_names[] = {
@@ -33,14 +34,26 @@ static const char *const kind_names[] = {
 	[TASK_RELOAD_COMMAND] = "reload_command",
 };
 
-static void run_next(struct task *t, const struct config_command *command);
+static void run_command(struct task *t, const struct config_command *command);
+
+/* The `at`-th command of a kind that has several, or NULL past the last. */
+static const char *command_at(const struct unit *unit, enum task_kind kind, size_t at)
+{
+	const struct service_config *c = unit->config;
+	const char *const *commands = kind == TASK_PRE_START ? c->pre_start : kind == TASK_POST_STOP ? c->post_stop : NULL;
+
+	for (size_t i = 0; commands && commands[i]; i++) {
+		if (i == at)
+			return commands[i];
+	}
+	return NULL;
+}
+
 
 static void release_pipes(struct task *t)
 {
-	if (t->pipes && t->unit)
-		pipes_release(t->unit, t->pipes);
-	else if (t->pipes)
-		pipes_free_orphan(t->sup, t->pipes);
+	if (t->pipes)
+		pipes_release(t->sup, t->pipes);
 	t->pipes = NULL;
 }
 
@@ -76,6 +89,7 @@ static void finish(struct task *t, const struct child_exit *exit)
 
 static void ended(struct task *t, const struct child_exit *exit)
 {
+	struct config_command next = { 0 };
 	char text[CHILD_TEXT_SIZE];
 
 	if (t->unit && exit->code != 0) {
@@ -83,13 +97,12 @@ static void ended(struct task *t, const struct child_exit *exit)
 		diag(DIAG_WARN, "%s: %s %s", t->unit->config->name, kind_names[t->kind], text);
 	}
 	/* a failed preparation must not start the service; cleaning up goes on with the next command */
-	if (t->unit && t->rest && *t->rest && (exit->code == 0 || t->kind == TASK_POST_STOP)) {
-		struct config_command next = { .text = *t->rest++ };
-
-		run_next(t, &next);
-		return;
-	}
-	finish(t, exit);
+	if (t->unit && (exit->code == 0 || t->kind == TASK_POST_STOP))
+		next.text = command_at(t->unit, t->kind, ++t->at);
+	if (next.text)
+		run_command(t, &next);
+	else
+		finish(t, exit);
 }
 
 static void on_exited(pid_t pid, int code, int status, void *data)
@@ -97,6 +110,7 @@ static void on_exited(pid_t pid, int code, int status, void *data)
 	struct task *t = data;
 	struct child_exit exit = child_exit_from_siginfo(code, status);
 
+	*t->pid_slot = 0; /* before the number is free for others */
 	keeper_link_reap(t->sup->keeper, pid);
 	t->pid = 0;
 	ended(t, &exit);
@@ -115,6 +129,7 @@ static void on_spawned(const struct spawn_result *result, void *data)
 	release_pipes(t);
 	if (result->stage != SPAWN_OK) {
 		spawn_result_text(result, text, sizeof(text));
+		*t->pid_slot = 0;
 		if (t->unit)
 			diag(DIAG_ERROR, "%s: %s: %s", t->unit->config->name, kind_names[t->kind], text);
 		finish(t, &not_run);
@@ -127,6 +142,7 @@ static void on_spawned(const struct spawn_result *result, void *data)
 		(void)kill(-t->pid, SIGKILL);
 	if (children_add(&t->sup->children, t->pid, on_exited, t) < 0) {
 		(void)kill(-t->pid, SIGKILL);
+		*t->pid_slot = 0;
 		finish(t, &not_run);
 	}
 	if (early.pid)
@@ -171,13 +187,16 @@ static int submit(struct task *t, const struct config_command *command)
 	request.env = env;
 	request.stdout_fd = t->pipes->write_fds[LOG_STDOUT];
 	request.stderr_fd = t->pipes->write_fds[LOG_STDERR];
-	request.pid_slot = &t->spawn_pid;
-	t->spawn_pid = 0;
 	t->early.pid = 0;
-	return spawner_submit(t->sup->spawner, &request, on_spawned, t);
+	t->pid_slot = helper_pid_slot(t->unit, &t->own_slot);
+	request.pid_slot = t->pid_slot;
+	r = spawner_submit(t->sup->spawner, &request, on_spawned, t);
+	if (r < 0)
+		*t->pid_slot = 0;
+	return r;
 }
 
-static void run_next(struct task *t, const struct config_command *command)
+static void run_command(struct task *t, const struct config_command *command)
 {
 	const struct child_exit not_run = { .code = 127 };
 	int r = submit(t, command);
@@ -194,27 +213,20 @@ void task_start(struct unit *unit, enum task_kind kind, uint64_t run)
 	const struct config_command *single = kind == TASK_STOP_COMMAND	  ? &c->stop_command :
 					      kind == TASK_RELOAD_COMMAND ? &c->reload_command :
 									    NULL;
-	const char *const *commands = kind == TASK_PRE_START ? c->pre_start : kind == TASK_POST_STOP ? c->post_stop : NULL;
+	const struct config_command first = { .text = command_at(unit, kind, 0) };
 	const struct child_exit nothing = { .code = 0 };
 	struct task *t;
 
 	task_cancel(unit);
 	t = calloc(1, sizeof(*t));
-	if (!t || (!single && !commands)) {
+	if (!t || (!single && !first.text)) {
 		free(t);
 		answer(unit, kind, run, &nothing);
 		return;
 	}
 	*t = (struct task){ .unit = unit, .sup = unit->sup, .kind = kind, .run = run };
 	unit->task = t;
-	if (single) {
-		run_next(t, single);
-	} else {
-		struct config_command first = { .text = commands[0] };
-
-		t->rest = commands + 1;
-		run_next(t, &first);
-	}
+	run_command(t, single ? single : &first);
 }
 
 void task_cancel(struct unit *unit)

@@ -56,28 +56,63 @@ const char *unit_path(const struct unit *unit)
 	return unit->config->path ? unit->config->path : unit->path;
 }
 
+uint32_t unit_definition_slot(uint32_t id, bool next)
+{
+	return 2 * id + next;
+}
+
 /* The first line is the path of the file (or empty), the rest the configuration as JSON. */
-int unit_store_definition(struct unit *unit)
+static int store(struct unit *unit, const struct service_config *config, uint32_t slot)
 {
 	struct supervisor *sup = unit->sup;
+	const char *path = config->path ? config->path : unit_path(unit);
 	AUTO(strbuf_fini) struct strbuf text = STRBUF(LIMIT_CONFIG_FILE);
-	json_t *json = config_to_json(unit->config);
+	json_t *json = config_to_json(config);
 	AUTO(auto_free) char *encoded = json ? json_dumps(json, JSON_COMPACT) : NULL;
 	int r;
 
 	json_decref(json);
 	if (!encoded)
 		return -ENOMEM;
-	(void)strbuf_addf(&text, "%s\n%s", unit_path(unit) ? unit_path(unit) : "", encoded);
+	(void)strbuf_addf(&text, "%s\n%s", path ? path : "", encoded);
 	if (text.failed)
 		return -ENOMEM;
-	r = definitions_put(sup->definitions, unit->id, text.data, text.len);
+	r = definitions_put(sup->definitions, slot, text.data, text.len);
 	if (r == 0 && definitions_compact(sup->definitions) == 1) {
 		int fd = definitions_fd(sup->definitions);
 
 		r = keeper_link_keep(sup->keeper, &sup->definitions_slot, "definitions", &fd, 1);
 	}
 	return r;
+}
+
+int unit_store_definition(struct unit *unit)
+{
+	return store(unit, unit->config, unit_definition_slot(unit->id, false));
+}
+
+void unit_set_next(struct unit *unit, struct service_config *next)
+{
+	uint32_t slot = unit_definition_slot(unit->id, true);
+	int r;
+
+	if (!next && !unit->next)
+		return;
+	config_free(unit->next);
+	unit->next = next;
+	r = next ? store(unit, next, slot) : definitions_put(unit->sup->definitions, slot, "", 0);
+	if (r < 0)
+		diag(DIAG_WARN, "%s: its next definition could not be put on record: %s", unit->config->name, strerror(-r));
+}
+
+void unit_loaded(struct unit *unit, enum rule rule, uid_t uid)
+{
+	const struct core_event event = { .kind = EV_LOADED, .id = unit->id, .rule = rule, .uid = uid };
+
+	/* one commit puts it on record together with what came of it */
+	unit->intent.loaded = true;
+	(void)supervisor_feed(unit->sup, &event);
+	unit_save(unit);
 }
 
 int unit_new(struct supervisor *sup, uint32_t id, struct service_config *config, struct unit **out)
@@ -91,6 +126,7 @@ int unit_new(struct supervisor *sup, uint32_t id, struct service_config *config,
 		return -ENOMEM;
 	unit->sup = sup;
 	unit->id = id;
+	unit->serial = ++sup->serials;
 	unit->config = config;
 	unit->ring_slot = KEEPER_NO_SLOT;
 	list_init(&unit->pipes);
@@ -177,20 +213,26 @@ void unit_forget(struct unit *unit)
 {
 	struct supervisor *sup = unit->sup;
 	char name[LIMIT_NAME + 1];
+	pid_t pid = core_record(sup->core, unit->id)->pid;
+	struct child child;
 
 	(void)str_copy(name, sizeof(name), unit->config->name);
-	if (unit->remove_file && unit_path(unit) && unlink(unit_path(unit)) < 0 && errno != ENOENT)
-		diag(DIAG_ERROR, "%s: removing its file '%s': %s", name, unit_path(unit), strerror(errno));
 	if (core_remove(sup->core, unit->id, loop_now(sup->loop)) < 0)
 		return; /* active again: it stays */
+	if (unit->intent.remove_file && unit_path(unit) && unlink(unit_path(unit)) < 0 && errno != ENOENT)
+		diag(DIAG_ERROR, "%s: removing its file '%s': %s", name, unit_path(unit), strerror(errno));
+	if (pid)
+		(void)children_take(&sup->children, pid, &child); /* what even SIGKILL did not end is a stranger now */
 	if (unit->log)
 		log_service_remove(unit->log);
 	probes_free(unit, true);
+	pipes_forget(unit);
 	keeper_link_forget(sup->keeper, &unit->ring_slot);
 	if (unit->cgroup)
 		(void)cgroup_remove(unit->cgroup);
 	state_release(sup->state, unit->id);
-	(void)definitions_put(sup->definitions, unit->id, "", 0);
+	(void)definitions_put(sup->definitions, unit_definition_slot(unit->id, false), "", 0);
+	unit_set_next(unit, NULL);
 	unit_free(unit);
 	supervisor_announce(sup, EVENT_REMOVED, name, "");
 	supervisor_continue(sup);
