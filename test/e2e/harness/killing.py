@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Killing the server again and again under a load whose every line, exit and restart can be told afterwards."""
+import random
+import socket
+import threading
+import time
+
+from . import processes
+from .rpc import RpcError
+from .wait import wait_for
+
+# The number of a run comes from a file, so that what the services did is known without asking the server.
+RUN = 'n=$(($(cat $FILE) + 1)); echo $n > $FILE; '
+EXIT_CODES = 7
+
+
+def brain_of(keeper):
+    """Pid of the server proper, found fast: there is one zinit-server below the keeper."""
+    try:
+        children = open(f"/proc/{keeper}/task/{keeper}/children").read().split()
+    except OSError:
+        return None
+    for pid in map(int, children):
+        if b"--brain" in processes.read(pid, "cmdline").split(b"\0"):
+            return pid
+    return None
+
+
+def patiently(call, timeout=15):
+    """Ask until a server answers: what a client sees of a killed one is a closed connection, never a wrong answer."""
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            return call()
+        except (OSError, EOFError, socket.timeout):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+def consecutive_from_one(values):
+    """None, or the first place where the numbers are not 1, 2, 3, …"""
+    for i, value in enumerate(values):
+        if value != i + 1:
+            return f"at {i}: {values[max(0, i - 2):i + 3]}"
+    return None
+
+
+class Load:
+    """Services that print, exit, restart and are probed; and a client that starts and stops."""
+
+    def __init__(self, server, counters=2, exiters=3):
+        self.server = server
+        self.counters = [f"count{n}" for n in range(counters)]
+        self.exiters = [f"exit{n}" for n in range(exiters)]
+        self.end = threading.Event()
+        self.problems = []
+        self.wished = 0
+        count = "i=0; while :; do i=$((i + 1)); echo $i; [ $((i % 100)) != 0 ] || sleep 0.02; done"
+        for name in self.counters:
+            server.add(name, count, store=True, buffer_lines=100000)
+        for name in self.exiters:
+            server.add(name, RUN + f"echo $n; sleep 0.0$((n % 4)); exit $((n % {EXIT_CODES} + 1))", restart="always",
+                       env={"FILE": self.file(name)}, restart_delay_ms=20, restart_delay_max_ms=40, restart_jitter=0,
+                       max_restarts=1000000, store=True)
+        server.add("probed", "exec sleep 1001",
+                   health={"type": "exec", "target": "sleep 0.05; : probe-of-probed", "interval_ms": 100, "timeout_ms": 2000})
+        server.add("toggled", RUN + "trap 'echo down $n; exit 0' TERM; echo up $n; while :; do sleep 1000 & wait; done",
+                   env={"FILE": self.file("toggled")}, status="stop", stop_timeout_ms=5000)
+        server.add("once", RUN + "echo $n", oneshot=True, restart="never", status="stop", env={"FILE": self.file("once")})
+        for name in [*self.exiters, "toggled", "once"]:
+            open(self.file(name), "w").write("0\n")
+
+    def file(self, name):
+        return str(self.server.dir / f"runs-{name}")
+
+    def runs(self, name):
+        return int(open(self.file(name)).read() or 0)
+
+    def start(self):
+        self.server.start()
+        for name in [*self.counters, "probed"]:
+            self.server.wait_state(name, "running")
+        self.pids = {name: self.server.pid(name) for name in [*self.counters, "probed"]}
+        self.client = threading.Thread(target=self.ask)
+        self.client.start()
+
+    def ask(self):
+        """Start and stop; each wish is repeated until it is answered, and must then be reached."""
+        try:
+            while not self.end.is_set():
+                self.wish("service.start", "toggled", ("running",))
+                self.wished += 1
+                self.wait_last_line("toggled", f"up {self.wished}")
+                self.wish("service.stop", "toggled", ("inactive", "exited"))
+                self.wish("service.start", "once", ("exited",))
+        except Exception as error:  # told by check(), in the main thread
+            self.problems.append(f"the client: {error!r}")
+
+    def wish(self, method, name, states):
+        def ask():
+            try:
+                self.server.rpc(method, {"name": name})
+            except RpcError as error:
+                if "already" not in error.message:
+                    raise
+        patiently(ask)
+        wait_for(lambda: patiently(lambda: self.server.state(name)) in states, 20, f"{name} is {states}")
+
+    def wait_last_line(self, name, text):
+        wait_for(lambda: (lines := patiently(lambda: self.server.log(name, 1))) and lines[-1]["line"] == text, 20,
+                 f"{name} printed {text!r}")
+
+    def kill(self, rng, longest=0.25):
+        """One kill at a random instant: in the middle of the load, or of the start of the server."""
+        time.sleep(rng.random() ** 2 * longest)
+        pid = wait_for(lambda: brain_of(self.server.keeper), 10, "a server")
+        processes.kill(pid)
+
+    def raw(self, name):
+        """All that is on disk and in memory, as a user gets it."""
+        out = self.server.cli("logs", "--output", "raw", "-n", "100000000", name)
+        assert out.returncode == 0, out.stderr
+        return [int(line) for line in out.stdout.split("\n") if line]
+
+    def check(self):
+        """Everything comes to rest, then every number is looked at."""
+        self.end.set()
+        self.client.join(60)
+        assert not self.client.is_alive() and not self.problems, self.problems
+        patiently(lambda: self.server.rpc("system.ping"))
+        server = self.server
+        for name, pid in self.pids.items():
+            assert server.pid(name) == pid and server.restarts(name) == 0, f"{name} was touched"
+        for name in self.exiters:
+            restarts = wait_for(lambda: (s := server.status(name))["state"] != "starting" and s["restart_count"], 10)
+            assert restarts > 1
+            server.cli("stop", name)
+            runs = self.runs(name)
+            status = server.status(name)
+            assert status["restart_count"] == runs - 1, f"{name}: {runs} runs, {status}"
+            gap = consecutive_from_one(self.raw(name))
+            assert not gap and len(self.raw(name)) == runs, f"{name}: {gap or 'lines of the last runs'}, {runs} runs"
+        for name in self.counters:
+            assert server.cli("stop", name).returncode == 0
+            gap = consecutive_from_one(self.raw(name))
+            assert not gap, f"{name}: {gap}"
+        lines = server.lines("toggled")
+        expected = [f"{word} {n}" for n in range(1, self.wished + 1) for word in ("up", "down")]
+        assert lines == expected[-len(lines):] and self.runs("toggled") == self.wished, (self.runs("toggled"), self.wished)
+        assert self.runs("once") == len(server.lines("once")) and server.state("once") == "exited"
+        assert server.state("probed") == "running" and server.status("probed").get("health") in (None, "healthy")
+        probes = [p for p in server.leftovers() if "probe-of-probed" in processes.command(p)]
+        assert len(probes) <= 2, [processes.command(p) for p in probes]
+
+
+def run(server, kills, seed):
+    """The whole: load, kills, checks."""
+    rng = random.Random(seed)
+    load = Load(server)
+    load.start()
+    try:
+        for _ in range(kills):
+            load.kill(rng)
+            assert server.process.poll() is None, f"the keeper ended: {server.process.returncode}"
+    finally:
+        load.end.set()
+        load.client.join(60)
+    load.check()
