@@ -41,7 +41,7 @@ SYSTEM = {
 
 # The core is pure: no I/O, no clock, no threads.
 PURE = "service"
-IMPURE = re.compile(r"(sys|arpa|net|netinet|linux)/.*|unistd\.h|fcntl\.h|time\.h|signal\.h|pthread\.h|poll\.h|dirent\.h")
+IMPURE = re.compile(r"(sys|arpa|net|netinet|linux)/.*|unistd\.h|fcntl\.h|time\.h|pthread\.h|poll\.h|dirent\.h")
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)')
 

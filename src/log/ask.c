@@ -194,6 +194,7 @@ static char *copy_text(const char *s, bool *failed)
 static int copy_sources(struct log_query *q, struct log_service *const *svcs, const char *dir)
 {
 	size_t size = 1;
+	const char *end;
 	char *p;
 
 	for (size_t i = 0; i < q->n; i++)
@@ -203,14 +204,15 @@ static int copy_sources(struct log_query *q, struct log_service *const *svcs, co
 	q->cursors = calloc(q->n, sizeof(*q->cursors));
 	if (!q->paths || !q->sources || !q->cursors)
 		return -ENOMEM;
+	end = p + size;
 	for (size_t i = 0; i < q->n; i++) {
 		struct ring *r = atomic_load_explicit(&svcs[i]->ring, memory_order_acquire);
 
 		q->sources[i].service = p;
-		p += sprintf(p, "%s", svcs[i]->name) + 1;
+		p += snprintf(p, (size_t)(end - p), "%s", svcs[i]->name) + 1;
 		if (dir) {
 			q->sources[i].dir = p;
-			p += sprintf(p, "%s/%s", dir, svcs[i]->name) + 1;
+			p += snprintf(p, (size_t)(end - p), "%s/%s", dir, svcs[i]->name) + 1;
 		}
 		q->sources[i].ring = r ? ring_ref(r) : NULL;
 	}

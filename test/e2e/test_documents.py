@@ -62,7 +62,7 @@ def test_tour_of_the_readme(place):
     text = run(shell_lines("README.md", "A five-minute tour"), place)
     pids = re.findall(r"^\s*pid\s+(\d+)$", text, flags=re.M)
     assert len(pids) >= 3 and pids[-1] == pids[-2]  # before and after the server was killed
-    assert "hello" in text and "I have to go" in text
+    assert "hello" in text
 
 
 def test_map_of_the_readme():

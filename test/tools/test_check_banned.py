@@ -25,6 +25,7 @@ def test_banned_call_is_found(call):
     ("src/base/x.c", 'puts("use system(3), not \\"gets(x)\\"");\n'),
     ("src/base/x.c", "my_strcpy(a); loop->system(a); ops.exit(1); strcpy_s(b);\n"),
     ("src/cli/main.c", "exit(2);\n"),
+    ("test/unit/log/rig.h", "strcpy(a, b); system(c);\n"),
     ("test/zoo/nap.c", "sleep(100);\n"),
     ("src/process/x.c", "nanosleep(&t, NULL);\n"),
 ])

@@ -144,7 +144,7 @@ static void test_signal_needs_the_very_process(void **state)
 
 static void test_cmdline(void **state)
 {
-	char text[64];
+	char text[4096];
 
 	(void)state;
 	tree_cmdline(getpid(), text, sizeof(text));
