@@ -17,7 +17,7 @@ LAYERS = {
     "process": "base loop",
     "log": "base loop",
     "config": "base loop",
-    "worker": "base loop process log",
+    "worker": "base loop log",
     "client": "base loop",
     "cli": "base loop client config service",
     "web": "base loop client",

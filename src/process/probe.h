@@ -7,43 +7,11 @@
 #define PROCESS_PROBE_H
 
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
-#include "base/error.h"
+#include "base/probe_wire.h"
 #include "base/time.h"
 
 struct loop;
-
-enum probe_error {
-	PROBE_OK,
-	PROBE_TIMEOUT,
-	PROBE_CONNECT,   /* value: errno */
-	PROBE_NAME,      /* the host's name could not be looked up */
-	PROBE_EXEC,      /* the command could not be started; value: errno */
-	PROBE_EXIT_CODE, /* the command ended with another code than 0; value: the code, or -signal */
-	PROBE_STATUS,    /* HTTP: another status than expected; value: the status */
-	PROBE_TLS,
-	PROBE_TOO_LARGE, /* HTTP: the answer's body went over the limit */
-	PROBE_MALFORMED, /* not an HTTP answer, or it was cut */
-	PROBE_BODY,      /* HTTP: the body does not match the regex */
-	PROBE_UNAVAILABLE, /* the prober could not be asked */
-	PROBE_ERROR_N
-};
-
-#define PROBE_TEXT_SIZE 160
-
-struct probe_result {
-	enum probe_error error;
-	int32_t value;
-	char text[PROBE_TEXT_SIZE]; /* one sentence, "" for PROBE_OK */
-};
-
-/** Named as in the interface: "Timeout", "Connect", "NonZeroExit", … */
-const char *probe_error_name(enum probe_error error);
-/** Fill a result; the text is printf-like. */
-void probe_result_set(struct probe_result *out, enum probe_error error, int value, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
 
 /** The answer, once, from the loop. The probe is freed after it. */
 typedef void (*probe_fn)(const struct probe_result *result, void *data);

@@ -12,8 +12,8 @@
 #include "base/fd.h"
 #include "base/list.h"
 #include "base/mem.h"
+#include "base/probe_wire.h"
 #include "base/str.h"
-#include "process/prober_wire.h"
 
 #define RETRY_FIRST (100 * USEC_PER_MSEC)
 #define RETRY_LAST (30 * USEC_PER_SEC)

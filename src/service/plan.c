@@ -3,11 +3,11 @@
 #include "service/plan.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/kernel_names.h"
 #include "base/mem.h"
 #include "service/core_internal.h"
 
@@ -98,7 +98,7 @@ static void answer_stop(struct dry *d, const struct service *s)
 {
 	if (s->rec.pid)
 		later(d, (struct core_event){ .kind = EV_EXITED, .id = s->id, .run = s->rec.run, .code = -1,
-					      .signal = SIGTERM });
+					      .signal = signal_from_name("SIGTERM", NULL) });
 	answer(d, s, EV_GONE);
 }
 

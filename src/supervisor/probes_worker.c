@@ -11,9 +11,9 @@
 #include <unistd.h>
 
 #include "base/diag.h"
+#include "base/probe_wire.h"
 #include "process/child.h"
 #include "process/prober.h"
-#include "process/prober_wire.h"
 #include "supervisor/internal.h"
 
 #define PROBER_PROGRAM "zinit-prober"

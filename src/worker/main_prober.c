@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * zinit-prober: asks by HTTP(S) and looks up names for the server (process/prober_wire.h), with libcurl on our loop. One
+ * zinit-prober: asks by HTTP(S) and looks up names for the server (base/probe_wire.h), with libcurl on our loop. One
  * question is one transfer; its time-out is libcurl's own. It ends when the server closes the socket.
  */
 #include <curl/curl.h>
@@ -17,9 +17,9 @@
 #include "base/fd.h"
 #include "base/list.h"
 #include "base/mem.h"
+#include "base/probe_wire.h"
 #include "base/str.h"
 #include "loop/loop.h"
-#include "process/prober_wire.h"
 
 struct worker {
 	struct loop *loop;

@@ -143,7 +143,7 @@ static void measure(const char *where, size_t rounds)
 int main(int argc, char **argv)
 {
 	size_t rounds = argc > 1 ? strtoul(argv[1], NULL, 10) : 1000;
-	int fds = argc > 2 ? atoi(argv[2]) : 20000;
+	int fds = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 20000;
 	size_t mib = argc > 3 ? strtoul(argv[3], NULL, 10) : 256;
 	struct rlimit limit;
 	char where[64];

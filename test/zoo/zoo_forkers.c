@@ -173,7 +173,7 @@ static int sprinter_setsid(int argc, char **argv)
 
 static int many(int argc, char **argv)
 {
-	int n = argc > 1 ? atoi(argv[1]) : 500;
+	int n = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 500;
 
 	for (int i = 0; i < n; i++) {
 		if (sure_fork() == 0) {
@@ -189,7 +189,7 @@ static int many(int argc, char **argv)
 
 static int many_orphans(int argc, char **argv)
 {
-	int n = argc > 1 ? atoi(argv[1]) : 200;
+	int n = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 200;
 
 	for (int i = 0; i < n; i++) {
 		if (sure_fork() == 0) {

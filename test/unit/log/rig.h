@@ -3,7 +3,7 @@
 #ifndef UNIT_LOG_RIG_H
 #define UNIT_LOG_RIG_H
 
-#include "../testing.h"
+#include "../testing_dir.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -145,20 +145,6 @@ static inline void rig_wait_stored(struct rig *rig, struct log_service *svc)
 	RIG_WAIT(rig, (log_service_stats(svc, &st), st.store_behind == 0));
 }
 
-static inline void rig_dir(char path[32])
-{
-	strcpy(path, "/tmp/log.XXXXXX");
-	assert_non_null(mkdtemp(path));
-}
-
-static inline void rig_remove(const char *path)
-{
-	char command[128];
-
-	(void)snprintf(command, sizeof(command), "rm -rf %s", path);
-	assert_int_equal(system(command), 0);
-}
-
 /* Lines "n NUMBER filler", checked to come one after the other without a gap. */
 struct rig_numbers {
 	uint64_t next;
@@ -167,16 +153,19 @@ struct rig_numbers {
 	uint64_t wrong;
 };
 
-static inline size_t rig_number_line(char *out, uint64_t number)
+/* A line of this kind fits. */
+#define RIG_LINE_SIZE 128
+
+static inline size_t rig_number_line(char out[RIG_LINE_SIZE], uint64_t number)
 {
-	return (size_t)sprintf(out, "n %llu %.*s\n", (unsigned long long)number, (int)(number % 60),
+	return (size_t)snprintf(out, RIG_LINE_SIZE, "n %llu %.*s\n", (unsigned long long)number, (int)(number % 60),
 			       "............................................................");
 }
 
 static inline int rig_check_number(const struct log_line *line, void *data)
 {
 	struct rig_numbers *n = data;
-	char expected[128];
+	char expected[RIG_LINE_SIZE];
 	size_t len = rig_number_line(expected, n->next) - 1;
 
 	if (line->flags & LINE_LOST) {

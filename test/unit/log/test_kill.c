@@ -40,9 +40,11 @@ struct rig {
 
 static const struct ring_opts opts = { .max_bytes = 256U << 10 };
 
-static size_t make_line(char *out, enum log_stream stream, uint64_t number)
+#define LINE_SIZE 256
+
+static size_t make_line(char out[LINE_SIZE], enum log_stream stream, uint64_t number)
 {
-	int n = sprintf(out, "%c %llu ", stream == LOG_STDERR ? 'e' : 'o', (unsigned long long)number);
+	int n = snprintf(out, LINE_SIZE, "%c %llu ", stream == LOG_STDERR ? 'e' : 'o', (unsigned long long)number);
 	size_t len = (size_t)n + number * 7919 % 200;
 
 	memset(out + n, 'a' + (int)(number % 26), len - (size_t)n);

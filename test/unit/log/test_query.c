@@ -69,7 +69,7 @@ static void test_ring_and_segments_are_one(void **state)
 	int out;
 
 	(void)state;
-	rig_dir(dir);
+	testing_dir_make(dir);
 	rig_start(&rig, dir);
 	svc = make_history(&rig, "web", &out);
 	/* at any moment: before all is stored, and after */
@@ -95,7 +95,7 @@ static void test_ring_and_segments_are_one(void **state)
 	}
 	close(out);
 	rig_stop(&rig);
-	rig_remove(dir);
+	testing_dir_remove(dir);
 }
 
 /* The store and the writer go on while the question is answered, slowly. */
@@ -112,7 +112,7 @@ static void test_ask_while_it_moves(void **state)
 	int out;
 
 	(void)state;
-	rig_dir(dir);
+	testing_dir_make(dir);
 	rig_start(&rig, dir);
 	svc = make_history(&rig, "web", &out);
 	pid = fork();
@@ -136,7 +136,7 @@ static void test_ask_while_it_moves(void **state)
 	assert_int_equal(a.cursor.seq, a.numbers.next);
 	RIG_WAIT(&rig, rig_lines_in_ring(svc) == 5 * LINES);
 	rig_stop(&rig);
-	rig_remove(dir);
+	testing_dir_remove(dir);
 }
 
 static void test_cancel(void **state)
@@ -151,7 +151,7 @@ static void test_cancel(void **state)
 	int out;
 
 	(void)state;
-	rig_dir(dir);
+	testing_dir_make(dir);
 	rig_start(&rig, dir);
 	svc = make_history(&rig, "web", &out);
 	assert_int_equal(log_query_start(rig.engine, &svc, 1, &everything, on_lines, &a, &q, &err), 0);
@@ -166,7 +166,7 @@ static void test_cancel(void **state)
 	rig_stop(&rig);
 	assert_false(a.ended);
 	assert_int_equal(a.batches, 1);
-	rig_remove(dir);
+	testing_dir_remove(dir);
 }
 
 static int count(const struct log_line *line, void *data)
@@ -199,7 +199,7 @@ static void test_filters(void **state)
 	int out;
 
 	(void)state;
-	rig_dir(dir);
+	testing_dir_make(dir);
 	rig_start(&rig, dir);
 	svc = make_history(&rig, "web", &out);
 	rig_wait_stored(&rig, svc);
@@ -235,7 +235,7 @@ static void test_filters(void **state)
 	(void)matches(dir, &q);
 	close(out);
 	rig_stop(&rig);
-	rig_remove(dir);
+	testing_dir_remove(dir);
 }
 
 struct order {
@@ -267,7 +267,7 @@ static void test_services_are_merged_by_time(void **state)
 	char dir[32];
 
 	(void)state;
-	rig_dir(dir);
+	testing_dir_make(dir);
 	rig_start(&rig, dir);
 	for (int i = 0; i < 2; i++) {
 		struct log_service *svc = rig_service(&rig, i ? "two" : "one", &opts);
@@ -294,7 +294,7 @@ static void test_services_are_merged_by_time(void **state)
 	ring_unref(rings[0]);
 	ring_unref(rings[1]);
 	rig_stop(&rig);
-	rig_remove(dir);
+	testing_dir_remove(dir);
 }
 
 int main(void)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Segments alone: names, CRI lines, torn tails, reading plain and compressed. */
-#include "../testing.h"
+#include "../testing_dir.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,20 +21,10 @@ static int make_dir(char *path)
 {
 	int fd;
 
-	strcpy(path, "/tmp/segment.XXXXXX");
-	assert_non_null(mkdtemp(path));
+	testing_dir_make(path);
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_true(fd >= 0);
 	return fd;
-}
-
-static void remove_dir(const char *path, int fd)
-{
-	char command[128];
-
-	close(fd);
-	(void)snprintf(command, sizeof(command), "rm -rf %s", path);
-	assert_int_equal(system(command), 0);
 }
 
 static int make_file(int dir_fd, const char *name, const void *data, size_t len)
@@ -132,7 +122,8 @@ static void test_repair(void **state)
 	assert_int_equal(size, 3);
 	close(fd);
 	free(big);
-	remove_dir(path, dir);
+	close(dir);
+	testing_dir_remove(path);
 }
 
 /* Many lines as text, of which every hundredth has a long text and one is not in the format. */
@@ -208,11 +199,11 @@ static void test_read_plain_and_compressed(void **state)
 		segments_fini(&list);
 	}
 	/* cut compressed data is read up to the cut, and said to be so or simply ends */
-	strcat(name, ".zst");
+	s.zipped = true;
+	segment_name(&s, name);
 	fd = openat(dir, name, O_RDWR | O_CLOEXEC);
 	assert_int_equal(ftruncate(fd, 100), 0);
 	close(fd);
-	s.zipped = true;
 	assert_int_equal(segment_open(dir, &s, 0, UINT64_MAX, NULL, 0, &r), 0);
 	struct log_line line;
 	int code;
@@ -228,7 +219,8 @@ static void test_read_plain_and_compressed(void **state)
 	assert_true(list.list[0].zipped);
 	segments_fini(&list);
 	strbuf_fini(&text);
-	remove_dir(path, dir);
+	close(dir);
+	testing_dir_remove(path);
 }
 
 int main(void)

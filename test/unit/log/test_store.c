@@ -70,7 +70,7 @@ static void test_lines_on_disk(void **state)
 	int out;
 
 	(void)state;
-	rig_dir(dir);
+	testing_dir_make(dir);
 	rig_start(&rig, dir);
 	svc = rig_service(&rig, "web", &opts);
 	out = rig_pipe(svc, 1, LOG_STDOUT);
@@ -91,7 +91,7 @@ static void test_lines_on_disk(void **state)
 	segments_fini(&list);
 	strbuf_fini(&text);
 	rig_stop(&rig);
-	rig_remove(dir);
+	testing_dir_remove(dir);
 }
 
 static void test_rotation_loses_nothing(void **state)
@@ -108,7 +108,7 @@ static void test_rotation_loses_nothing(void **state)
 	int out;
 
 	(void)state;
-	rig_dir(dir);
+	testing_dir_make(dir);
 	rig_start(&rig, dir);
 	svc = rig_service(&rig, "flood", &opts);
 	out = rig_pipe(svc, 1, LOG_STDOUT);
@@ -136,7 +136,7 @@ static void test_rotation_loses_nothing(void **state)
 		assert_int_equal(list.list[i].zipped, i < list.n - 1);
 	}
 	segments_fini(&list);
-	rig_remove(dir);
+	testing_dir_remove(dir);
 }
 
 static void test_bounds(void **state)
@@ -151,7 +151,7 @@ static void test_bounds(void **state)
 	char dir[32];
 
 	(void)state;
-	rig_dir(dir);
+	testing_dir_make(dir);
 	rig.loop = loop_new();
 	eopts.dir = dir;
 	assert_int_equal(log_engine_new(rig.loop, &eopts, &rig.engine, &err), 0);
@@ -180,7 +180,7 @@ static void test_bounds(void **state)
 	}
 	/* what was not yet rotated when it was last looked at may be over it by a segment */
 	assert_true(bytes <= 600000 + 100000);
-	rig_remove(dir);
+	testing_dir_remove(dir);
 }
 
 static void test_restart_goes_on_and_repairs(void **state)
@@ -197,7 +197,7 @@ static void test_restart_goes_on_and_repairs(void **state)
 	int fd;
 
 	(void)state;
-	rig_dir(dir);
+	testing_dir_make(dir);
 	for (uint64_t life = 0; life < 3; life++) {
 		struct rig rig = { 0 };
 
@@ -224,7 +224,7 @@ static void test_restart_goes_on_and_repairs(void **state)
 	n = stored_numbers(dir, "web", 0);
 	assert_int_equal(n.lines, 30);
 	assert_int_equal(n.wrong, 0);
-	rig_remove(dir);
+	testing_dir_remove(dir);
 }
 
 static void test_one_server_per_directory(void **state)
@@ -236,13 +236,13 @@ static void test_one_server_per_directory(void **state)
 	char dir[32];
 
 	(void)state;
-	rig_dir(dir);
+	testing_dir_make(dir);
 	rig_start(&rig, dir);
 	opts.dir = dir;
 	assert_int_equal(log_engine_new(rig.loop, &opts, &second, &err), -EBUSY);
 	assert_non_null(strstr(err.msg, "in use by another server"));
 	rig_stop(&rig);
-	rig_remove(dir);
+	testing_dir_remove(dir);
 }
 
 static uint64_t count_lost(const char *dir, const char *service, uint64_t *out_lines)
@@ -268,6 +268,19 @@ static uint64_t count_lost(const char *dir, const char *service, uint64_t *out_l
 	return lost;
 }
 
+static void fill_disk(const char *dir, size_t bytes)
+{
+	AUTO(auto_free) char *zeros = calloc(1, bytes);
+	char path[64];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/ballast", dir);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(fd_write_all(fd, zeros, bytes), 0);
+	close(fd);
+}
+
 /* Acceptance 24: the service goes on while the disk is full; what is lost is counted and told; then it goes on. */
 static void test_full_disk(void **state)
 {
@@ -283,13 +296,12 @@ static void test_full_disk(void **state)
 	int out;
 
 	(void)state;
-	rig_dir(dir);
+	testing_dir_make(dir);
 	if (mount("tmpfs", dir, "tmpfs", 0, "size=1m") < 0) {
-		rig_remove(dir);
+		testing_dir_remove(dir);
 		skip();
 	}
-	(void)snprintf(ballast, sizeof(ballast), "dd if=/dev/zero of=%s/ballast bs=4k count=232 2>/dev/null", dir);
-	assert_int_equal(system(ballast), 0);
+	fill_disk(dir, (size_t)232 << 12);
 	(void)snprintf(logs, sizeof(logs), "%s/logs", dir);
 	rig_start(&rig, logs);
 	svc = rig_service(&rig, "web", &opts);
@@ -313,7 +325,7 @@ static void test_full_disk(void **state)
 	close(out);
 	rig_stop(&rig);
 	assert_int_equal(umount(dir), 0);
-	rig_remove(dir);
+	testing_dir_remove(dir);
 }
 
 static void test_directory_that_can_not_be_made(void **state)
@@ -373,7 +385,7 @@ static void test_killed_store_loses_and_doubles_nothing(void **state)
 
 	(void)state;
 	print_message("seed %u\n", seed);
-	rig_dir(dir);
+	testing_dir_make(dir);
 	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
 	writer = fork();
 	if (writer == 0) {
@@ -412,7 +424,7 @@ static void test_killed_store_loses_and_doubles_nothing(void **state)
 	assert_int_equal(n.lines, written);
 	assert_true(n.wrong <= 1);
 	assert_true(n.lines > 100);
-	rig_remove(dir);
+	testing_dir_remove(dir);
 }
 
 int main(void)

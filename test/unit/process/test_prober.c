@@ -15,9 +15,9 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/probe_wire.h"
 #include "loop/loop.h"
 #include "process/prober.h"
-#include "process/prober_wire.h"
 
 #define MS USEC_PER_MSEC
 #define IN_TIME (10 * USEC_PER_SEC)

@@ -386,7 +386,7 @@ static void process_mode(void)
 	MUST(gone == 1);
 	MUST(stop_survivors(stop, &left) == 0 && left.n == 1);
 	stop_survivors_text(&left, text, sizeof(text));
-	MUST(strncmp(text, "zoo(", 4) == 0 && atoi(text + 4) == left.procs[0].pid);
+	MUST(strncmp(text, "zoo(", 4) == 0 && strtol(text + 4, NULL, 10) == left.procs[0].pid);
 	tree_list_fini(&left);
 
 	/* leftovers without a main process: found and ended */

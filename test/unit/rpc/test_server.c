@@ -12,7 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "../testing.h"
+#include "../testing_dir.h"
 #include "base/diag.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -38,8 +38,7 @@ static void rig_start(struct rig *rig)
 	struct error err;
 
 	memset(rig, 0, sizeof(*rig));
-	(void)str_copy(rig->dir, sizeof(rig->dir), "/tmp/rpc-test-XXXXXX");
-	assert_non_null(mkdtemp(rig->dir));
+	testing_dir_make(rig->dir);
 	(void)snprintf(rig->path, sizeof(rig->path), "%s/s", rig->dir);
 	rig->loop = loop_new();
 	assert_non_null(rig->loop);
