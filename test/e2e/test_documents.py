@@ -17,10 +17,11 @@ BUILDING = re.compile(r"^(tools/install-deps\.sh .*|make|export PATH=.*)$")
 UNTIL_CTRL_C = re.compile(r"^(?P<command>[^#]*?)\s+#.*Ctrl-C.*$")
 
 
-def shell_lines(document, heading):
-    """The lines of all ```sh blocks of one section."""
-    section = re.split(r"^## ", (ROOT / document).read_text(), flags=re.M)
-    text = next(part for part in section if part.startswith(heading))
+def shell_lines(document, heading=None):
+    """The lines of all ```sh blocks, or of those of one section."""
+    text = (ROOT / document).read_text()
+    if heading:
+        text = next(part for part in re.split(r"^## ", text, flags=re.M) if part.startswith(heading))
     return [line for block in re.findall(r"^```sh\n(.*?)^```$", text, flags=re.M | re.S) for line in block.splitlines()]
 
 
@@ -33,8 +34,8 @@ def script(lines, place):
         match = UNTIL_CTRL_C.match(line)
         if match:
             line = f"{{ timeout -s INT 1 {match['command']} || case $? in 124 | 130) ;; *) false ;; esac; }}"
-        out.append(line.replace("/tmp/tour", place))
-    return "\n".join(out) + "\n"
+        out.append(line)
+    return "\n".join(out).replace("/tmp/tour", place).replace("/tmp/zinit-postgresql", f"{place}-pg") + "\n"
 
 
 @pytest.fixture
@@ -63,6 +64,17 @@ def test_tour_of_the_readme(place):
     pids = re.findall(r"^\s*pid\s+(\d+)$", text, flags=re.M)
     assert len(pids) >= 3 and pids[-1] == pids[-2]  # before and after the server was killed
     assert "hello" in text
+
+
+def test_guide(place):
+    os.chmod(place, 0o755)
+    os.environ["PGDATA"] = f"{place}/tour-pg"
+    text = run(shell_lines("docs/guide.md"), place)
+    print(text)
+    pids = re.findall(r"^\s*pid\s+(\d+)$", text, flags=re.M)
+    assert pids[-1] == pids[-2]
+    for words in ("hello from zinit", "database system is shut down", "because import is failed: exited with code 3", "typo.toml:6:"):
+        assert words in text
 
 
 def test_map_of_the_readme():
