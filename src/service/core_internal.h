@@ -101,7 +101,7 @@ struct core {
 	char bug_text[160];
 };
 
-/** One event at one service, on its way through the table. */
+/** One event at one service, on its way through the table (steps.h). */
 struct step {
 	struct core *core;
 	struct service *s;
