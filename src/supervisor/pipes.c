@@ -5,10 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "supervisor/internal.h"
+
+/* Descriptors that pipes of services leave free. */
+#define RESERVED_FDS 64
 
 static bool logs_stdout(const struct service_config *c)
 {
@@ -94,6 +98,16 @@ static void log_opts(const struct unit *unit, struct log_service_opts *out)
 	};
 }
 
+/* The last descriptors are for the control socket, files and spawns: services that don't fit must not take the server's voice. */
+static bool is_reserved(int fd)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
+		return false;
+	return (rlim_t)fd >= limit.rlim_cur - MIN(limit.rlim_cur / 4, (rlim_t)RESERVED_FDS);
+}
+
 int unit_open_log(struct unit *unit, int kept_ring_fd, uint32_t kept_slot)
 {
 	struct supervisor *sup = unit->sup;
@@ -110,6 +124,10 @@ int unit_open_log(struct unit *unit, int kept_ring_fd, uint32_t kept_slot)
 		fd = ring_create(unit->config->name, &opts.ring);
 		if (fd < 0)
 			return fd;
+		if (is_reserved(fd)) {
+			(void)close(fd);
+			return -EMFILE;
+		}
 		(void)snprintf(key, sizeof(key), "ring:%u", unit->id);
 		r = keeper_link_keep(sup->keeper, &unit->ring_slot, key, &fd, 1);
 	}
@@ -167,6 +185,7 @@ static int make(struct unit *unit, struct run_pipes *pipes)
 		} else {
 			read_fds[i] = fds[0];
 			pipes->write_fds[i] = fds[1];
+			r = is_reserved(fds[1]) ? -EMFILE : 0;
 		}
 	}
 	if (r == 0)
