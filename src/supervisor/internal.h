@@ -265,6 +265,7 @@ void probes_exec_fini(struct supervisor *sup);
 
 /* probes_worker.c: struct prober_owner; `data` is the supervisor */
 int probes_worker_spawn(int fd, uint32_t worker, void *data);
+void probes_worker_fini(struct supervisor *sup);
 void probes_worker_end(uint32_t worker, void *data);
 
 /* filters.c */

@@ -447,6 +447,8 @@ void probes_exec_fini(struct supervisor *sup)
 		p->answered = true;
 		if (p->pid)
 			(void)kill(-p->pid, SIGKILL); /* not reaped yet, so the group is ours */
+		if (spawner_forget(sup->spawner, p) > 0)
+			continue; /* a thread still writes to it: it goes with the process */
 		list_remove(&p->node);
 		exec_free(p);
 	}

@@ -150,6 +150,15 @@ int probes_worker_spawn(int fd, uint32_t number, void *data)
 	return r;
 }
 
+void probes_worker_fini(struct supervisor *sup)
+{
+	struct prober_process *w = sup->prober_process;
+
+	/* it ends when its socket closes; what a thread still writes to goes with the process */
+	if (w && spawner_forget(sup->spawner, w) == 0)
+		process_free(w);
+}
+
 void probes_worker_end(uint32_t number, void *data)
 {
 	struct supervisor *sup = data;

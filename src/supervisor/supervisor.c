@@ -318,6 +318,7 @@ void supervisor_free(struct supervisor *sup)
 	free(sup->units);
 	manage_fini(sup);
 	probes_exec_fini(sup);
+	probes_worker_fini(sup);
 	stopper_free(sup->stopper);
 	prober_free(sup->prober);
 	spawner_free(sup->spawner);
