@@ -418,25 +418,46 @@ static void on_readable(struct loop_io *io, uint32_t events, void *data)
 		;
 }
 
+static int open_worker(struct worker *w)
+{
+	list_init(&w->transfers);
+	w->loop = loop_new();
+	w->multi = curl_multi_init();
+	if (!w->loop || !w->multi)
+		return -1;
+	w->timer = loop_timer_new(w->loop, on_curl_timer, w);
+	w->reaper = loop_timer_new(w->loop, on_reap, w);
+	if (!w->timer || !w->reaper || !loop_io_new(w->loop, PROBER_FD, EPOLLIN, on_readable, w))
+		return -1;
+	(void)curl_multi_setopt(w->multi, CURLMOPT_SOCKETFUNCTION, socket_changed);
+	(void)curl_multi_setopt(w->multi, CURLMOPT_SOCKETDATA, w);
+	(void)curl_multi_setopt(w->multi, CURLMOPT_TIMERFUNCTION, timer_changed);
+	(void)curl_multi_setopt(w->multi, CURLMOPT_TIMERDATA, w);
+	return 0;
+}
+
+static void close_worker(struct worker *w)
+{
+	struct transfer *t;
+
+	LIST_FOREACH (t, &w->transfers, node)
+		transfer_free(t);
+	(void)curl_multi_cleanup(w->multi);
+	loop_free(w->loop);
+	curl_global_cleanup();
+}
+
 int main(void)
 {
 	struct worker w = { 0 };
+	int r;
 
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
 		return 1;
-	list_init(&w.transfers);
-	w.loop = loop_new();
-	w.multi = curl_multi_init();
-	if (!w.loop || !w.multi)
-		return 1;
-	w.timer = loop_timer_new(w.loop, on_curl_timer, &w);
-	w.reaper = loop_timer_new(w.loop, on_reap, &w);
-	if (!w.timer || !w.reaper || !loop_io_new(w.loop, PROBER_FD, EPOLLIN, on_readable, &w))
-		return 1;
-	(void)curl_multi_setopt(w.multi, CURLMOPT_SOCKETFUNCTION, socket_changed);
-	(void)curl_multi_setopt(w.multi, CURLMOPT_SOCKETDATA, &w);
-	(void)curl_multi_setopt(w.multi, CURLMOPT_TIMERFUNCTION, timer_changed);
-	(void)curl_multi_setopt(w.multi, CURLMOPT_TIMERDATA, &w);
-	return loop_run(w.loop) == 0 ? 0 : 1;
+	r = open_worker(&w);
+	if (r == 0)
+		r = loop_run(w.loop);
+	close_worker(&w);
+	return r == 0 ? 0 : 1;
 }

@@ -213,7 +213,7 @@ def test_tls(server, tmp_path):
                        health=health("http", f"https://127.0.0.1:{host.port}/", tls_verify=False))
             server.start()
             server.wait_state("lax", "running")
-            wait_for(lambda: "certificate" in server.status("strict").get("health_error", ""))
+            wait_for(lambda: "certificate" in (server.status("strict").get("health_error") or ""))
             server.wait_state("plain", "failed")
             server.wait_state("strict", "failed")
     finally:
@@ -424,10 +424,11 @@ def test_line_of_an_earlier_run_does_not_count(server):
 @pytest.mark.parametrize(("on_failure", "state"), [("restart", "running"), ("stop", "failed"), ("mark", "running")])
 def test_on_failure(server, on_failure, state):
     flag = server.dir / "sick"
-    server.add("web", f"rm -f {flag}; exec sleep 1000", restart_delay_ms=50,
-               health=health("exec", f"[ ! -e {flag} ]", interval_ms=50, on_failure=on_failure))
+    server.add("web", f"rm -f {flag}; echo up; exec sleep 1000", restart_delay_ms=50,
+               health=health("exec", f"[ ! -e {flag} ]", timeout_ms=5000, interval_ms=50, on_failure=on_failure))
     server.start()
     server.wait_state("web", "running")
+    server.wait_line("web", "up")
     pid = server.pid("web")
     flag.write_text("")
     if on_failure == "restart":
@@ -448,7 +449,8 @@ def test_on_failure(server, on_failure, state):
 def test_retries_in_a_row(server):
     """Every second probe fails: never two in a row."""
     count = server.dir / "count"
-    server.add("web", SLEEP, health=health("exec", f"echo x >> {count}; [ $(($(wc -l < {count}) % 2)) = 1 ]", interval_ms=30))
+    server.add("web", SLEEP, health=health("exec", f"echo x >> {count}; [ $(($(wc -l < {count}) % 2)) = 1 ]",
+                                              timeout_ms=20000, interval_ms=30))
     server.start()
     server.wait_state("web", "running")
     pid = server.pid("web")
@@ -458,8 +460,8 @@ def test_retries_in_a_row(server):
 
 def test_start_period_forgives(server):
     flag = server.dir / "up"
-    server.add("web", f"rm -f {flag}; sleep 0.8; touch {flag}; exec sleep 1000", restart="never",
-               health=health("exec", f"[ -e {flag} ]", interval_ms=100, start_period_ms=5000))
+    server.add("web", f"sleep 0.8; touch {flag}; exec sleep 1000", restart="never",
+               health=health("exec", f"[ -e {flag} ]", timeout_ms=10000, interval_ms=100, start_period_ms=10000))
     server.start()
     server.wait_state("web", "running")
 
@@ -483,6 +485,7 @@ retries = 1000
 on_failure = "mark"
 """)
     server.start()
+    server.wait_state("web", "starting")
     one.write_text("")
     stays(lambda: server.state("web") == "starting", 0.4)
     two.write_text("")
@@ -532,11 +535,12 @@ def test_probing_goes_on_after_a_crash(server):
     flag = server.dir / "sick"
     with rude.Rude(rude.fine) as host:
         server.add("web", SLEEP, health=health("http", f"http://127.0.0.1:{host.port}/", interval_ms=50))
-        server.add("app", f"rm -f {flag}; exec sleep 1000", restart_delay_ms=50,
-                   health=health("exec", f"[ ! -e {flag} ]", interval_ms=50))
+        server.add("app", f"rm -f {flag}; echo up; exec sleep 1000", restart_delay_ms=50,
+                   health=health("exec", f"[ ! -e {flag} ]", timeout_ms=5000, interval_ms=50))
         server.start()
         server.wait_state("web", "running")
         server.wait_state("app", "running")
+        server.wait_line("app", "up")
         before = server.pid("web"), server.pid("app")
         server.kill_brain()
         n = len(host.asked)

@@ -137,6 +137,7 @@ static void serve(int listener, enum rude_manner manner)
 
 		if (fd >= 0 && fork() == 0) {
 			(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+			(void)close(listener); /* when its owner ends nobody must be left who listens */
 			manners[manner](fd);
 			_exit(0);
 		}
