@@ -248,6 +248,24 @@ static ts_ns midnight(ts_ns now, int days_back)
 	return (ts_ns)mktime(&tm) * NSEC_PER_SEC;
 }
 
+/* "10 min ago", "1h ago": a span in words. */
+static int parse_ago(const char *s, usec_t *out)
+{
+	static const char ago[] = " ago";
+	size_t len = strlen(s);
+	char compact[32];
+	size_t n = 0;
+
+	if (len < sizeof(ago) || len >= sizeof(compact) || strcmp(s + len - (sizeof(ago) - 1), ago) != 0)
+		return -EINVAL;
+	for (size_t i = 0; i < len - (sizeof(ago) - 1); i++) {
+		if (s[i] != ' ')
+			compact[n++] = s[i];
+	}
+	compact[n] = '\0';
+	return parse_span(compact, out);
+}
+
 int text_parse_time(const char *s, ts_ns now, ts_ns *out)
 {
 	usec_t span;
@@ -263,7 +281,7 @@ int text_parse_time(const char *s, ts_ns now, ts_ns *out)
 		*out = sec * NSEC_PER_SEC;
 		return 0;
 	}
-	if (parse_span(*s == '-' ? s + 1 : s, &span) == 0 && span < (usec_t)now / 1000) {
+	if ((parse_ago(s, &span) == 0 || parse_span(*s == '-' ? s + 1 : s, &span) == 0) && span < (usec_t)now / 1000) {
 		*out = now - (ts_ns)span * 1000;
 		return 0;
 	}

@@ -39,7 +39,7 @@ enum text_time {
 const char *text_time(ts_ns t, enum text_time format, char out[TEXT_TIME_SIZE]);
 
 /** Read what a person types for --since and --until: RFC 3339, "2026-11-22 23:04[:05]", "2026-11-22", "23:04[:05]" (local
- *  time, today), "now", "today", "yesterday", "@SECONDS", or a span into the past such as "10m" or "1h30m".
+ *  time, today), "now", "today", "yesterday", "@SECONDS", or a span into the past such as "10m", "1h30m" or "10 min ago".
  *  Returns 0 or -EINVAL. */
 int text_parse_time(const char *s, ts_ns now, ts_ns *out);
 

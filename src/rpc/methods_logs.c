@@ -47,7 +47,7 @@ static enum rpc_outcome write_memory(struct rpc_call *call, uint64_t lines_other
 	AUTO(auto_free) uint32_t *ids = NULL;
 	struct query_opts opts;
 	struct error error;
-	int n = log_question(call, &opts, err) < 0 ? RPC_FAILED : select_services(call, &ids, err);
+	int n = log_question(call, &opts, err) < 0 ? RPC_FAILED : select_logs(call, &ids, err);
 	int r = 0;
 
 	if (n < 0)
@@ -56,7 +56,7 @@ static enum rpc_outcome write_memory(struct rpc_call *call, uint64_t lines_other
 	opts.memory_only = true;
 	json_out_open_array(out);
 	for (int i = 0; i < n && r == 0; i++)
-		r = write_lines(supervisor_log(sup), core_name(supervisor_core(sup), ids[i]), &opts, fn, out, &error);
+		r = write_lines(supervisor_log(sup), select_log_name(sup, ids[i]), &opts, fn, out, &error);
 	json_out_close_array(out);
 	return r < 0 ? (enum rpc_outcome)rpc_error_from(err, &error, NULL) : RPC_DONE;
 }
@@ -164,7 +164,7 @@ static int find_services(struct rpc_call *call, struct question *q, struct log_s
 {
 	struct supervisor *sup = rpc_call_supervisor(call);
 	AUTO(auto_free) uint32_t *ids = NULL;
-	int n = select_services(call, &ids, err);
+	int n = select_logs(call, &ids, err);
 
 	if (n < 0)
 		return RPC_FAILED;
@@ -173,7 +173,7 @@ static int find_services(struct rpc_call *call, struct question *q, struct log_s
 	if (!*out_svcs || !q->names)
 		return rpc_error_set(err, RPC_INTERNAL_ERROR, "out of memory");
 	for (int i = 0; i < n; i++) {
-		const char *name = core_name(supervisor_core(sup), ids[i]);
+		const char *name = select_log_name(sup, ids[i]);
 		struct log_service *svc = log_service_find(supervisor_log(sup), name);
 
 		if (!svc)

@@ -58,8 +58,13 @@ static bool is_plain(const char *name)
 	return name[0] != '@' && !strpbrk(name, "*?");
 }
 
+static bool is_own_log(const struct rpc_call *call, const char *name)
+{
+	return strcmp(name, SUPERVISOR_OWN_LOG) == 0 && rpc_call_sees(call, CORE_NONE);
+}
+
 /* A plain name that nobody has is a slip; a pattern may match nothing. */
-static int check_plain_names(const struct rpc_call *call, struct rpc_error *err)
+static int check_plain_names(const struct rpc_call *call, bool *own_log, struct rpc_error *err)
 {
 	const char *key = json_object_get(call->params, "name") ? "name" : "names";
 	size_t n = param_strings_n(call->params, key);
@@ -67,13 +72,16 @@ static int check_plain_names(const struct rpc_call *call, struct rpc_error *err)
 	for (size_t i = 0; i < n; i++) {
 		const char *name = param_string_at(call->params, key, i);
 
-		if (is_plain(name) && core_find(supervisor_core(rpc_call_supervisor(call)), name) == CORE_NONE)
+		if (!is_plain(name) || core_find(supervisor_core(rpc_call_supervisor(call)), name) != CORE_NONE)
+			continue;
+		if (!own_log || !is_own_log(call, name))
 			return rpc_no_service(call, name, err);
+		*own_log = true;
 	}
 	return 0;
 }
 
-int select_services(const struct rpc_call *call, uint32_t **out_ids, struct rpc_error *err)
+static int select_ids(const struct rpc_call *call, bool *own_log, uint32_t **out_ids, struct rpc_error *err)
 {
 	const struct supervisor *sup = rpc_call_supervisor(call);
 	const struct core *core = supervisor_core(sup);
@@ -81,15 +89,34 @@ int select_services(const struct rpc_call *call, uint32_t **out_ids, struct rpc_
 	AUTO(auto_free) uint32_t *ids = NULL;
 	size_t n = 0;
 
-	if (check_plain_names(call, err) < 0)
+	if (check_plain_names(call, own_log, err) < 0)
 		return RPC_FAILED;
-	ids = calloc(core_count(core) + 1, sizeof(*ids));
+	ids = calloc(core_count(core) + 2, sizeof(*ids));
 	if (!ids)
 		return rpc_error_set(err, RPC_INTERNAL_ERROR, "out of memory");
 	for (uint32_t id = core_next(core, CORE_NONE); id != CORE_NONE; id = core_next(core, id)) {
 		if (n < core_count(core) && select_matches(sup, names, id) && rpc_call_sees(call, id))
 			ids[n++] = id;
 	}
+	if (own_log && *own_log)
+		ids[n++] = CORE_NONE;
 	*out_ids = STEAL(&ids);
 	return (int)n;
+}
+
+int select_services(const struct rpc_call *call, uint32_t **out_ids, struct rpc_error *err)
+{
+	return select_ids(call, NULL, out_ids, err);
+}
+
+int select_logs(const struct rpc_call *call, uint32_t **out_ids, struct rpc_error *err)
+{
+	bool own_log = false;
+
+	return select_ids(call, &own_log, out_ids, err);
+}
+
+const char *select_log_name(const struct supervisor *sup, uint32_t id)
+{
+	return id == CORE_NONE ? SUPERVISOR_OWN_LOG : core_name(supervisor_core(sup), id);
 }

@@ -16,5 +16,12 @@ const json_t *select_names(const struct rpc_call *call);
  * *out_ids (free(3) it), or RPC_FAILED with `err`: a plain name that does not exist, or no memory.
  */
 int select_services(const struct rpc_call *call, uint32_t **out_ids, struct rpc_error *err);
+/**
+ * The same for logs: the server's own log (SUPERVISOR_OWN_LOG) may be named too, by those who may read everything; its id is
+ * CORE_NONE, and it comes last.
+ */
+int select_logs(const struct rpc_call *call, uint32_t **out_ids, struct rpc_error *err);
+/** The name of the log of an id that select_logs() gave. */
+const char *select_log_name(const struct supervisor *sup, uint32_t id);
 
 #endif

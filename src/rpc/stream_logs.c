@@ -379,10 +379,10 @@ static int add_sources(struct rpc_call *call, struct log_sub *logs, struct rpc_e
 {
 	struct supervisor *sup = rpc_call_supervisor(call);
 	AUTO(auto_free) uint32_t *ids = NULL;
-	int n = select_services(call, &ids, err);
+	int n = select_logs(call, &ids, err);
 
 	for (int i = 0; i < n; i++) {
-		const char *name = core_name(supervisor_core(sup), ids[i]);
+		const char *name = select_log_name(sup, ids[i]);
 		struct log_service *svc = log_service_find(supervisor_log(sup), name);
 
 		if (svc && !source_new(logs, svc, name))

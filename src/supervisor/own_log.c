@@ -10,7 +10,6 @@
 #include "base/diag.h"
 #include "supervisor/internal.h"
 
-#define OWN_NAME "zinit"
 #define OWN_RING_KEY "own:ring"
 #define OWN_PIPE_KEY "own:pipe"
 
@@ -20,7 +19,7 @@ static int ring(struct supervisor *sup, const struct log_service_opts *opts)
 
 	if (fd >= 0)
 		return fd;
-	fd = ring_create(OWN_NAME, &opts->ring);
+	fd = ring_create(SUPERVISOR_OWN_LOG, &opts->ring);
 	if (fd >= 0)
 		(void)supervisor_keep_fd(sup, OWN_RING_KEY, fd);
 	return fd;
@@ -57,7 +56,7 @@ int own_log_open(struct supervisor *sup, struct error *err)
 	struct log_service *svc;
 	int fds[2];
 	int fd = ring(sup, &opts);
-	int r = fd < 0 ? fd : log_service_add(sup->log, OWN_NAME, &opts, fd, &svc);
+	int r = fd < 0 ? fd : log_service_add(sup->log, SUPERVISOR_OWN_LOG, &opts, fd, &svc);
 
 	if (r < 0) {
 		auto_close(&fd);

@@ -29,6 +29,9 @@ struct server_settings;
 struct service_config;
 struct supervisor;
 
+/** The server's own diagnostics are the log of this name, which no service may have. */
+#define SUPERVISOR_OWN_LOG "zinit"
+
 /* --- making one ------------------------------------------------------------------------------- */
 
 struct supervisor_options {

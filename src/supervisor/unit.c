@@ -143,6 +143,8 @@ int unit_add(struct supervisor *sup, struct service_config *config, struct unit 
 	uint32_t slot;
 	int r = policy_from_config(config, &sup->policy_box);
 
+	if (strcmp(config->name, SUPERVISOR_OWN_LOG) == 0)
+		return error_set(err, EINVAL, "the name '%s' is taken: the server's own log has it", config->name);
 	if (r < 0)
 		return error_set(err, -r, "service '%s': more dependencies or ports than a service may have", config->name);
 	r = state_alloc(sup->state, &slot);

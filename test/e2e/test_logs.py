@@ -280,3 +280,21 @@ def test_closed_pipe_of_the_reader(server):
     result = subprocess.run(f"{binary('zinit')} -s {server.socket} logs web -n 50000 --output raw | head -n 1", shell=True,
                             capture_output=True, text=True, timeout=30)
     assert result.stdout == "1\n" and result.stderr == ""
+
+
+def test_the_servers_own_log(server):
+    def says(text):
+        return lambda: text in server.cli("logs", "zinit").stdout
+
+    server.add("web", "exit 3", restart="never")
+    server.start()
+    wait_for(says("web: running -> failed"), 10, "the failure is in the server's log")
+    server.kill_brain()
+    wait_for(says("took over"), 10, "the log goes on in the next server")
+    assert says("web: running -> failed")()
+
+
+def test_the_name_of_the_servers_log_is_taken(server):
+    server.add("zinit", "true")
+    server.start()
+    assert "is taken" in server.cli("list").stdout

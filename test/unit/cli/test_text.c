@@ -65,6 +65,8 @@ static void test_times_that_people_type(void **state)
 		{ "today", 1795392000, 0 },
 		{ "yesterday", 1795305600, 0 },
 		{ "10m", 1795398600, 0 },
+		{ "10 min ago", 1795398600, 0 },
+		{ "1h 30m ago", 1795393800, 0 },
 		{ "-1h30m", 1795393800, 0 },
 		{ "01:30", 1795397400, 0 },
 		{ "01:30:05.5", 1795397405, 500000000 },
@@ -84,6 +86,7 @@ static void test_times_that_people_type(void **state)
 	assert_int_equal(text_parse_time("soon", now, &t), -EINVAL);
 	assert_int_equal(text_parse_time("2026-11-22T23:04:05+0100x", now, &t), -EINVAL);
 	assert_int_equal(text_parse_time("", now, &t), -EINVAL);
+	assert_int_equal(text_parse_time(" ago", now, &t), -EINVAL);
 }
 
 static void test_formats(void **state)
