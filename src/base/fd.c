@@ -148,16 +148,19 @@ union control {
 
 int fd_send_message(int sock, const void *data, size_t len, int flags, const int *fds, size_t n)
 {
-	union control control;
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(FD_SEND_MAX * sizeof(int))];
+	} control;
 	struct iovec iov = { .iov_base = (void *)(uintptr_t)data, .iov_len = len };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 
-	if (n > FD_MESSAGE_MAX)
+	if (n > FD_SEND_MAX)
 		return -EINVAL;
 	if (n > 0) {
 		struct cmsghdr *c;
 
-		memset(&control, 0, sizeof(control));
+		memset(&control, 0, CMSG_SPACE(n * sizeof(int)));
 		msg.msg_control = control.bytes;
 		msg.msg_controllen = CMSG_SPACE(n * sizeof(int));
 		c = CMSG_FIRSTHDR(&msg);

@@ -30,19 +30,21 @@ int fd_read_file(const char *path, struct strbuf *out);
  */
 int fd_write_file_atomic(const char *path, const void *data, size_t len, mode_t mode, struct error *err);
 
-/* Most descriptors in one message; the kernel's own limit is 253 (SCM_MAX_FD). */
+/* Most descriptors that are sent in one message; the kernel's own limit is 253 (SCM_MAX_FD). */
+#define FD_SEND_MAX 128
+/* Most that fd_receive_message() takes. */
 #define FD_MESSAGE_MAX 4
 
 /**
- * Send one datagram with `n` (0..FD_MESSAGE_MAX) descriptors on a unix socket (SOCK_SEQPACKET), without SIGPIPE.
+ * Send one datagram with `n` (0..FD_SEND_MAX) descriptors on a unix socket (SOCK_SEQPACKET), without SIGPIPE.
  * `flags`: those of sendmsg(2), e.g. MSG_DONTWAIT.
  * Returns 0 or negative errno (-EAGAIN on a full non-blocking socket). The descriptors stay the caller's.
  */
 int fd_send_message(int sock, const void *data, size_t len, int flags, const int *fds, size_t n);
 /**
  * Receive one datagram of at most `size` bytes and up to FD_MESSAGE_MAX descriptors (close-on-exec) into `fds`, unused
- * places set to -1. `flags`: those of recvmsg(2), e.g. MSG_DONTWAIT. Returns the length, 0 at end of file, or negative errno. -EMSGSIZE: it did not fit; all that came
- * was closed.
+ * places set to -1. `flags`: those of recvmsg(2), e.g. MSG_DONTWAIT. Returns the length, 0 at end of file, or negative
+ * errno. -EMSGSIZE: it did not fit; all that came was closed.
  */
 ssize_t fd_receive_message(int sock, void *data, size_t size, int flags, int fds[FD_MESSAGE_MAX]);
 

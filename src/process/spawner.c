@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/list.h"
 #include "base/mem.h"
 #include "process/signal.h"
@@ -19,6 +20,7 @@
 /* Name services run on it; only what is touched counts. */
 #define THREAD_STACK (512U << 10)
 #define JOB_FDS_MAX (4 + SPAWN_FD_TARGET_MAX)
+_Static_assert(JOB_FDS_MAX <= FD_SEND_MAX, "a job goes in one message");
 
 struct job {
 	struct list node; /* in spawner.queue or spawner.failed */
@@ -63,32 +65,6 @@ union control {
 	struct cmsghdr align;
 	char bytes[CMSG_SPACE(JOB_FDS_MAX * sizeof(int))];
 };
-
-static int send_message(int sock, union message m, const int *fds, size_t n_fds)
-{
-	struct iovec iov = { .iov_base = &m, .iov_len = sizeof(m) };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	union control control;
-
-	if (n_fds > 0) {
-		struct cmsghdr *c;
-
-		memset(&control, 0, sizeof(control));
-		msg.msg_control = control.bytes;
-		msg.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
-		c = CMSG_FIRSTHDR(&msg);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
-		memcpy(CMSG_DATA(c), fds, n_fds * sizeof(int));
-	}
-	for (;;) {
-		if (sendmsg(sock, &msg, MSG_NOSIGNAL) >= 0)
-			return 0;
-		if (errno != EINTR)
-			return -errno;
-	}
-}
 
 /* Returns 1, 0 at the end, or negative errno. *n_fds: room in, number out. A descriptor that found no room in the table is missing. */
 static int receive_message(int sock, int flags, union message *out, int *fds, size_t *n_fds)
@@ -191,7 +167,7 @@ static void serve(int sock, struct spawn_stack *stack)
 		job = m.job;
 		run_job(job, stack, fds, n_fds);
 		pidfd = job->result.pidfd;
-		if (send_message(sock, m, &pidfd, pidfd >= 0) < 0) {
+		if (fd_send_message(sock, &m, sizeof(m), 0, &pidfd, pidfd >= 0) < 0) {
 			/* the spawner is gone */
 			if (pidfd >= 0)
 				(void)close(pidfd);
@@ -215,7 +191,7 @@ static void *thread_main(void *data)
 	union message hello = { .hello = own_table(start.sock) };
 
 	free(data);
-	if (send_message(start.sock, hello, NULL, 0) == 0)
+	if (fd_send_message(start.sock, &hello, sizeof(hello), 0, NULL, 0) == 0)
 		serve(start.sock, start.stack);
 	(void)close(start.sock);
 	spawn_stack_free(start.stack);
@@ -368,7 +344,8 @@ static void give(struct worker *w, struct job *job)
 	struct spawner *s = w->spawner;
 	int fds[JOB_FDS_MAX];
 	size_t n = visit_fds(job->request, JOB_FDS_MAX, fds, false);
-	int r = send_message(w->sock, (union message){ .job = job }, fds, n);
+	union message m = { .job = job };
+	int r = fd_send_message(w->sock, &m, sizeof(m), 0, fds, n);
 
 	if (r == 0) {
 		w->job = job;

@@ -44,12 +44,33 @@ static enum rpc_outcome refused(struct rpc_call *call, uint32_t id, const struct
 	return RPC_FAILED;
 }
 
-/* What start, stop and restart have in common after the wish was told. That it is so already is as good as done. */
-static enum rpc_outcome taken(struct rpc_call *call, uint32_t id, int r, const struct error *error, enum wait_for what,
-			      struct json_out *out, struct rpc_error *err)
+typedef int (*change_fn)(struct supervisor *sup, const char *name, const struct actor *by, struct error *err);
+
+static int start_one(struct supervisor *sup, const char *name, const struct actor *by, struct error *err)
 {
+	return supervisor_start(sup, name, false, by, err);
+}
+
+static int start_tree(struct supervisor *sup, const char *name, const struct actor *by, struct error *err)
+{
+	return supervisor_start(sup, name, true, by, err);
+}
+
+/* What start, stop and restart have in common. */
+static enum rpc_outcome change(struct rpc_call *call, change_fn fn, enum wait_for what, struct json_out *out,
+			       struct rpc_error *err)
+{
+	uint32_t id = rpc_call_service(call, err);
+	struct actor by = rpc_call_actor(call);
+	struct error error = { 0 };
+	int r;
+
+	if (id == CORE_NONE)
+		return RPC_FAILED;
+	r = fn(rpc_call_supervisor(call), param_str(call->params, "name", ""), &by, &error);
+	/* that it is so already is as good as done */
 	if (r < 0 && r != -EALREADY)
-		return refused(call, id, error, err);
+		return refused(call, id, &error, err);
 	if (!param_bool(call->params, "wait", false))
 		return ok(out);
 	return wait_begin(call, id, what, 0, timeout_of(call), err);
@@ -57,42 +78,17 @@ static enum rpc_outcome taken(struct rpc_call *call, uint32_t id, int r, const s
 
 RPC_HANDLER(rpc_service_start)
 {
-	uint32_t id = rpc_call_service(call, err);
-	struct actor by = rpc_call_actor(call);
-	struct error error = { 0 };
-	int r;
-
-	if (id == CORE_NONE)
-		return RPC_FAILED;
-	r = supervisor_start(rpc_call_supervisor(call), param_str(call->params, "name", ""),
-			     param_bool(call->params, "tree", false), &by, &error);
-	return taken(call, id, r, &error, WAIT_UP, out, err);
+	return change(call, param_bool(call->params, "tree", false) ? start_tree : start_one, WAIT_UP, out, err);
 }
 
 RPC_HANDLER(rpc_service_stop)
 {
-	uint32_t id = rpc_call_service(call, err);
-	struct actor by = rpc_call_actor(call);
-	struct error error = { 0 };
-	int r;
-
-	if (id == CORE_NONE)
-		return RPC_FAILED;
-	r = supervisor_stop(rpc_call_supervisor(call), param_str(call->params, "name", ""), &by, &error);
-	return taken(call, id, r, &error, WAIT_DOWN, out, err);
+	return change(call, supervisor_stop, WAIT_DOWN, out, err);
 }
 
 RPC_HANDLER(rpc_service_restart)
 {
-	uint32_t id = rpc_call_service(call, err);
-	struct actor by = rpc_call_actor(call);
-	struct error error = { 0 };
-	int r;
-
-	if (id == CORE_NONE)
-		return RPC_FAILED;
-	r = supervisor_restart(rpc_call_supervisor(call), param_str(call->params, "name", ""), &by, &error);
-	return taken(call, id, r, &error, WAIT_UP, out, err);
+	return change(call, supervisor_restart, WAIT_UP, out, err);
 }
 
 /* --- signals ---------------------------------------------------------------------------------------- */
@@ -176,13 +172,6 @@ RPC_HANDLER(rpc_service_wait)
 }
 
 /* --- all of them ---------------------------------------------------------------------------------------- */
-
-typedef int (*change_fn)(struct supervisor *sup, const char *name, const struct actor *by, struct error *err);
-
-static int start_one(struct supervisor *sup, const char *name, const struct actor *by, struct error *err)
-{
-	return supervisor_start(sup, name, false, by, err);
-}
 
 static bool is_user_class(const struct supervisor *sup, uint32_t id)
 {

@@ -14,6 +14,7 @@
 
 #include "base/diag.h"
 #include "base/fd.h"
+#include "base/program.h"
 #include "config/load.h"
 #include "config/server_settings.h"
 #include "log/log.h"
@@ -46,40 +47,20 @@ struct brain {
 
 /* --- the front -------------------------------------------------------------------------------- */
 
-/* Beside the server itself (a build directory, an unpacked archive), else where it was installed. */
-static int find_keeper(const char *self, char out[PATH_MAX], struct error *err)
-{
-	static const char *const places[] = { "", "../keeper/", "../libexec/zinit/" };
-	const char *slash = strrchr(self, '/');
-	int dir = slash ? (int)(slash - self) + 1 : 0;
-
-	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		if (snprintf(out, PATH_MAX, "%.*s%szinit-keeper", dir, self, places[i]) < PATH_MAX &&
-		    access(out, X_OK) == 0)
-			return 0;
-	}
-	(void)str_copy(out, PATH_MAX, ZINIT_LIBEXEC "/zinit-keeper");
-	if (access(out, X_OK) == 0)
-		return 0;
-	return error_set(err, ENOENT, "zinit-keeper is neither beside '%s' nor in " ZINIT_LIBEXEC, self);
-}
-
 static int become_keeper(int argc, char **argv, struct error *err)
 {
 	static char self[PATH_MAX];
 	char keeper[PATH_MAX];
 	char *args[KEEPER_ARGS_MAX + 4];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	int r;
+	int r = program_self(self);
 
-	if (n < 0)
-		return error_set(err, errno, "/proc/self/exe: %s", strerror(errno));
-	self[n] = '\0';
+	if (r < 0)
+		return error_set(err, -r, "/proc/self/exe: %s", strerror(-r));
 	if (argc > KEEPER_ARGS_MAX)
 		return error_set(err, E2BIG, "more than %d arguments", KEEPER_ARGS_MAX);
-	r = find_keeper(self, keeper, err);
+	r = program_find("zinit-keeper", "keeper", ZINIT_LIBEXEC, keeper);
 	if (r < 0)
-		return r;
+		return error_set(err, -r, "zinit-keeper is neither beside '%s' nor in " ZINIT_LIBEXEC, self);
 	args[0] = keeper;
 	args[1] = (char[]){ "--" };
 	args[2] = self;

@@ -173,13 +173,18 @@ static void chain_write(const struct walk *w, uint32_t again, char *chain, size_
 	strbuf_fini(&b);
 }
 
+static void walk_push(struct walk *w, uint32_t id)
+{
+	w->mark[id] = 1;
+	w->stack[w->depth] = id;
+	w->at[w->depth++] = 0;
+}
+
 /* Walk from `start`; returns a member of a cycle, whose chain is then written, or CORE_NONE. */
 static uint32_t walk_from(struct walk *w, uint32_t start, char *chain, size_t size)
 {
-	w->stack[0] = start;
-	w->at[0] = 0;
-	w->mark[start] = 1;
-	w->depth = 1;
+	w->depth = 0;
+	walk_push(w, start);
 	while (w->depth) {
 		const struct service *s = core_get(w->core, w->stack[w->depth - 1]);
 		uint32_t i = w->at[w->depth - 1]++;
@@ -197,9 +202,7 @@ static uint32_t walk_from(struct walk *w, uint32_t start, char *chain, size_t si
 			chain_write(w, dep->id, chain, size);
 			return dep->id;
 		}
-		w->mark[dep->id] = 1;
-		w->stack[w->depth] = dep->id;
-		w->at[w->depth++] = 0;
+		walk_push(w, dep->id);
 	}
 	return CORE_NONE;
 }
@@ -241,10 +244,8 @@ uint32_t core_find_cycle(const struct core *core, char *chain, size_t size)
 /* Is `name` reached from `start`? Then w->stack holds the way. */
 static bool walk_reaches(struct walk *w, uint32_t start, const char *name)
 {
-	w->stack[0] = start;
-	w->at[0] = 0;
-	w->mark[start] = 1;
-	w->depth = 1;
+	w->depth = 0;
+	walk_push(w, start);
 	while (w->depth) {
 		const struct service *s = core_get(w->core, w->stack[w->depth - 1]);
 		uint32_t i = w->at[w->depth - 1]++;
@@ -261,9 +262,7 @@ static bool walk_reaches(struct walk *w, uint32_t start, const char *name)
 		dep = graph_dep(w->core, s, i);
 		if (!dep || w->mark[dep->id])
 			continue;
-		w->mark[dep->id] = 1;
-		w->stack[w->depth] = dep->id;
-		w->at[w->depth++] = 0;
+		walk_push(w, dep->id);
 	}
 	return false;
 }

@@ -12,6 +12,7 @@
 
 #include "base/diag.h"
 #include "base/probe_wire.h"
+#include "base/program.h"
 #include "process/child.h"
 #include "process/prober.h"
 #include "supervisor/internal.h"
@@ -87,25 +88,6 @@ static void on_spawned(const struct spawn_result *result, void *data)
 		launch_on_exited(sup, early.pid, early.code, early.status);
 }
 
-/* Beside the server (a build directory has it next door), else where it was installed. */
-static int find_prober(char out[PATH_MAX])
-{
-	static const char *const places[] = { "", "../worker/", "../libexec/zinit/" };
-	char self[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-
-	if (n < 0)
-		return -errno;
-	self[n] = '\0';
-	*(strrchr(self, '/') + 1) = '\0';
-	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
-		if (snprintf(out, PATH_MAX, "%s%s" PROBER_PROGRAM, self, places[i]) < PATH_MAX && access(out, X_OK) == 0)
-			return 0;
-	}
-	(void)str_copy(out, PATH_MAX, ZINIT_LIBEXEC "/" PROBER_PROGRAM);
-	return access(out, X_OK) == 0 ? 0 : -ENOENT;
-}
-
 static int submit(struct prober_process *w, const char *path)
 {
 	const char *argv[] = { path, NULL };
@@ -130,7 +112,7 @@ int probes_worker_spawn(int fd, uint32_t number, void *data)
 	struct supervisor *sup = data;
 	struct prober_process *w;
 	char path[PATH_MAX];
-	int r = find_prober(path);
+	int r = program_find(PROBER_PROGRAM, "worker", ZINIT_LIBEXEC, path);
 
 	if (r < 0) {
 		diag(DIAG_ERROR, PROBER_PROGRAM ": not found beside the server nor in " ZINIT_LIBEXEC);
