@@ -338,21 +338,15 @@ void ring_copy_racing(char *dst, const char *src, size_t len)
 }
 #endif
 
-static uint64_t full_run(const struct ring *r, uint16_t low)
-{
-	uint64_t last = ring_last_run(r);
-
-	return last - (uint16_t)(last - low);
-}
-
-static void line_of(const struct ring *r, uint64_t seq, const struct ring_entry *e, struct log_line *out)
+static void line_of(const struct ring *r, uint64_t seq, const struct ring_entry *e, uint64_t last_run,
+		    struct log_line *out)
 {
 	bool lost = e->flags & LINE_LOST;
 
 	*out = (struct log_line){
 		.ts = e->ts,
 		.seq = seq,
-		.run = full_run(r, e->run),
+		.run = last_run - (uint16_t)(last_run - e->run),
 		.text = ring_byte_at(r, e->pos),
 		.len = lost ? 0 : e->len,
 		.lost = lost ? e->len : 0,
@@ -361,25 +355,29 @@ static void line_of(const struct ring *r, uint64_t seq, const struct ring_entry 
 	};
 }
 
-/* Copy the entry of `seq`. 0, -EAGAIN or -ESTALE as ring_read() has it. */
-static int get_entry(const struct ring *r, uint64_t seq, struct ring_entry *out)
+/* Copy the entry of `seq`, which is below the head. Returns false if it was overwritten. */
+static inline bool get_entry(const struct ring *r, uint64_t seq, struct ring_entry *out)
 {
-	if (seq >= ring_head(r))
-		return -EAGAIN;
-	ring_words_get(out, ring_entry_at(r, seq), sizeof(*out));
+	const ring_word *from = (const ring_word *)(const void *)ring_entry_at(r, seq);
+	uint64_t words[3];
+
+	for (unsigned int i = 0; i < ARRAY_LEN(words); i++)
+		words[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+	memcpy(out, words, sizeof(*out));
 	atomic_thread_fence(memory_order_acquire);
-	return seq < atomic_load_explicit(&r->h->tail, memory_order_relaxed) ? -ESTALE : 0;
+	return seq >= atomic_load_explicit(&r->h->tail, memory_order_relaxed);
 }
 
 int ring_read(const struct ring *r, uint64_t seq, char *buf, size_t size, struct log_line *out)
 {
 	struct log_line line;
 	struct ring_entry e;
-	int code = get_entry(r, seq, &e);
 
-	if (code < 0)
-		return code;
-	line_of(r, seq, &e, &line);
+	if (seq >= ring_head(r))
+		return -EAGAIN;
+	if (!get_entry(r, seq, &e))
+		return -ESTALE;
+	line_of(r, seq, &e, ring_last_run(r), &line);
 	if (line.len > size)
 		return -EMSGSIZE;
 	ring_copy_racing(buf, line.text, line.len);
@@ -394,13 +392,14 @@ int ring_read(const struct ring *r, uint64_t seq, char *buf, size_t size, struct
 uint64_t ring_walk(const struct ring *r, uint64_t seq, log_line_fn fn, void *data)
 {
 	uint64_t head = ring_head(r);
+	uint64_t last_run = ring_last_run(r);
 	struct ring_entry e;
 	struct log_line line;
 
 	for (; seq < head; seq++) {
-		if (get_entry(r, seq, &e) < 0)
+		if (!get_entry(r, seq, &e))
 			break;
-		line_of(r, seq, &e, &line);
+		line_of(r, seq, &e, last_run, &line);
 		if (fn(&line, data))
 			break;
 	}
@@ -415,9 +414,8 @@ uint64_t ring_seek(const struct ring *r, ts_ns ts)
 
 	while (low < high) {
 		uint64_t mid = low + (high - low) / 2;
-		int code = get_entry(r, mid, &e);
 
-		if (code == 0 && e.ts >= ts)
+		if (get_entry(r, mid, &e) && e.ts >= ts)
 			high = mid;
 		else
 			low = mid + 1;

@@ -207,7 +207,7 @@ struct fill {
 	char prefix[CRI_PREFIX];
 };
 
-static char *put_prefix(struct fill *f, const struct log_line *line)
+static inline char *put_prefix(struct fill *f, const struct log_line *line)
 {
 	char *out = f->buf + f->len;
 
@@ -224,7 +224,7 @@ static char *put_prefix(struct fill *f, const struct log_line *line)
 	return out + CRI_PREFIX;
 }
 
-static void end_line(struct fill *f, char *text, size_t len)
+static inline void end_line(struct fill *f, char *text, size_t len)
 {
 	text[len] = '\n';
 	f->len += CRI_PREFIX + len + 1;

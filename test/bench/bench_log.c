@@ -2,12 +2,13 @@
 /*
  * Log capture beside its limit: lines of 100 bytes from a child, in blocks of 64 KiB or one per write(2), read by
  *   naive      read(2) and memchr(3), nothing kept: the least that any capture must do
+ *   write      the same, and write(2) what was read to a file: the least that a store must do
  *   ring       the engine, lines in the ring
  *   store      the engine, lines in the ring and in segments under DIR
  *   zstd       the same with compressed segments
  * interleaved, ROUNDS times; prints the medians of CPU seconds per GB of the reading process and of MB/s.
  *
- *   bench_log [-m MB] [-r ROUNDS] [-w WRITERS] [-d DIR] [MODE...]
+ *   bench_log [-m MB] [-r ROUNDS] [-w WRITERS] [-d DIR] [-k blocks|lines] [MODE...]
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +17,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,14 +32,15 @@
 #define ROUNDS_MAX 15
 #define WRITERS_MAX 64
 
-enum mode { NAIVE, RING, STORE, ZSTD, MODE_N };
-static const char *const mode_names[MODE_N] = { "naive", "ring", "store", "zstd" };
+enum mode { NAIVE, WRITE, RING, STORE, ZSTD, MODE_N };
+static const char *const mode_names[MODE_N] = { "naive", "write", "ring", "store", "zstd" };
 
 struct config {
 	size_t bytes;
 	unsigned int rounds;
 	unsigned int writers;
 	const char *dir;
+	const char *kind;
 	bool modes[MODE_N];
 };
 
@@ -81,8 +84,27 @@ static void start_writers(const struct config *c, size_t per_write, int *read_fd
 	}
 }
 
-/* The limit: as many bytes as there are, lines counted, nothing kept. */
-static void read_naively(const struct config *c, const int *fds)
+/* Some bytes to a file that is begun anew every 16 MiB. */
+static void keep(const char *dir, const char *data, size_t len)
+{
+	static int fd = -1;
+	static size_t size;
+	char path[4096];
+
+	if (fd < 0 || size > 16U << 20) {
+		auto_close(&fd);
+		(void)mkdir(dir, 0755);
+		(void)snprintf(path, sizeof(path), "%s/limit", dir);
+		fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+		size = 0;
+	}
+	if (fd < 0 || fd_write_all(fd, data, len) < 0)
+		die("limit");
+	size += len;
+}
+
+/* The limit: as many bytes as there are, lines counted, nothing kept or just written as it is. */
+static void read_naively(const struct config *c, const int *fds, bool write_too)
 {
 	static char buf[BLOCK];
 	struct epoll_event events[WRITERS_MAX];
@@ -114,6 +136,8 @@ static void read_naively(const struct config *c, const int *fds)
 				lines++;
 				p++;
 			}
+			if (write_too)
+				keep(c->dir, buf, (size_t)got);
 		}
 	}
 	close(ep);
@@ -192,8 +216,8 @@ static void measure(const struct config *c, enum mode mode, size_t per_write, st
 		usec_t begin = time_boottime();
 
 		start_writers(c, per_write, fds);
-		if (mode == NAIVE)
-			read_naively(c, fds);
+		if (mode == NAIVE || mode == WRITE)
+			read_naively(c, fds, mode == WRITE);
 		else
 			read_by_engine(c, fds, mode);
 		got[0] = cpu_of(RUSAGE_SELF) / gb;
@@ -244,7 +268,7 @@ static void bench(const struct config *c, const char *title, size_t per_write)
 		if (!c->modes[m])
 			continue;
 		cpu = median(results[m].cpu, c->rounds);
-		if (m == NAIVE)
+		if (m == NAIVE || (m == WRITE && limit <= 0))
 			limit = cpu;
 		printf("%-12s %2u writers  %-6s  CPU %6.3f s/GB  %4.0f ns/line  x limit %5.2f  writers %6.3f s/GB  %6.0f MB/s\n",
 		       title, c->writers, mode_names[m], cpu, cpu * LINE, limit > 0 ? cpu / limit : 0,
@@ -264,7 +288,7 @@ int main(int argc, char **argv)
 	struct config c = { .bytes = 200000000, .rounds = 5, .writers = 1, .dir = "/dev/shm/bench_log" };
 	int opt;
 
-	while ((opt = getopt(argc, argv, "m:r:w:d:")) != -1) {
+	while ((opt = getopt(argc, argv, "m:r:w:d:k:")) != -1) {
 		if (opt == 'm')
 			c.bytes = strtoul(optarg, NULL, 10) * 1000000;
 		else if (opt == 'r')
@@ -273,6 +297,8 @@ int main(int argc, char **argv)
 			c.writers = (unsigned int)MIN(strtoul(optarg, NULL, 10), (unsigned long)WRITERS_MAX);
 		else if (opt == 'd')
 			c.dir = optarg;
+		else if (opt == 'k')
+			c.kind = optarg;
 		else
 			return 2;
 	}
@@ -280,7 +306,9 @@ int main(int argc, char **argv)
 		want_mode(&c, argv[i]);
 	for (enum mode m = NAIVE; m < MODE_N && optind == argc; m++)
 		c.modes[m] = true;
-	bench(&c, "64KiB blocks", BLOCK);
-	bench(&c, "line/write", LINE);
+	if (!c.kind || strcmp(c.kind, "blocks") == 0)
+		bench(&c, "64KiB blocks", BLOCK);
+	if (!c.kind || strcmp(c.kind, "lines") == 0)
+		bench(&c, "line/write", LINE);
 	return 0;
 }
