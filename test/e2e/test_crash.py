@@ -192,3 +192,88 @@ def test_hung_server_is_replaced(server):
     wait_for(server.answers, 10)
     assert server.pid("web") == pid
     stays(lambda: server.pid("web") == pid, 0.2)
+
+
+SLOW_TO_STOP = "trap 'sleep 0.7; exit 0' TERM; echo {word}; sleep 1000 & wait"
+
+
+def stopping(server, name):
+    wait_for(lambda: server.state(name) == "stopping", 5, f"{name} is being stopped")
+
+
+def test_a_reload_that_waits_for_the_old_run_goes_on(server):
+    """The new definition is to start when the old run is gone; the server dies in between."""
+    server.add("web", SLOW_TO_STOP.format(word="old"))
+    server.start()
+    server.wait_line("web", "old")
+    server.add("web", "echo new; exec sleep 1000")
+    server.rpc("service.reload")
+    stopping(server, "web")
+    server.kill_brain()
+    server.wait_line("web", "new")
+    assert server.state("web") == "running"
+
+
+def test_a_removal_goes_on(server):
+    path = server.add("web", SLOW_TO_STOP.format(word="up"))
+    server.start()
+    server.wait_line("web", "up")
+    server.rpc("service.remove", {"name": "web"})
+    stopping(server, "web")
+    server.kill_brain()
+    wait_for(lambda: "web" not in server.all(), 10, "it is forgotten")
+    assert not path.exists()
+
+
+def test_a_stop_command_of_the_dead_server_is_ended(server):
+    server.add("web", SLEEP, stop_command="exec sleep 1006", stop_timeout_ms=3000)
+    server.start()
+    server.wait_state("web", "running")
+    server.rpc("service.stop", {"name": "web"})
+
+    def commands():
+        return {p for p in server.leftovers() if processes.command(p) == "sleep 1006"}
+
+    wait_for(commands)
+    server.kill_brain()
+    wait_for(lambda: len(commands()) == 1, 2, "one stop command runs")
+    stays(lambda: len(commands()) <= 1, 0.3)
+
+
+def test_the_exit_code_of_a_critical_failure_is_kept(server):
+    """Acceptance 37, with the server killed during the orderly shutdown."""
+    server.add("slow", SLOW_TO_STOP.format(word="up"))
+    server.add("vital", "read line < $FIFO; exit 7", critical=True, restart="never",
+               env={"FIFO": str(server.dir / "fifo")})
+    subprocess.run(["mkfifo", server.dir / "fifo"], check=True)
+    server.start()
+    server.wait_line("slow", "up")
+    server.wait_state("vital", "running")
+    (server.dir / "fifo").write_text("end\n")
+    stopping(server, "slow")
+    processes.kill(server.brain())
+    assert server.process.wait(10) == 7
+
+
+def test_a_removed_service_leaves_nothing_with_the_keeper(server):
+    """Acceptance 36: descriptors of the keeper after many services came and went, one with a pipe that stays open."""
+    import os
+    server.add("stays", SLEEP)
+    server.start()
+    server.wait_state("stays", "running")
+
+    def count():
+        return len(os.listdir(f"/proc/{server.keeper}/fd"))
+
+    before = count()
+    for n in range(5):
+        server.add("goes", f"setsid sleep 100{n} & exec sleep 1000", kill_mode="process")
+        server.rpc("service.reload")
+        server.wait_state("goes", "running")
+        (server.services / "goes.toml").unlink()
+        server.rpc("service.reload")
+        wait_for(lambda: "goes" not in server.all(), 10)
+    wait_for(lambda: count() <= before, 5, f"{before} descriptors, now {count()}")
+    for pid in server.leftovers():
+        if processes.command(pid).startswith("sleep 100"):
+            processes.kill(pid) if pid != server.pid("stays") else None

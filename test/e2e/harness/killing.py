@@ -11,6 +11,8 @@ from .wait import wait_for
 
 # The number of a run comes from a file, so that what the services did is known without asking the server.
 RUN = 'n=$(($(cat $FILE) + 1)); echo $n > $FILE; '
+# The child is born before there is a trap: a TERM that a shell traps between its fork(2) and execve(2) is lost.
+UP_AND_DOWN = RUN + "sleep 1003 & trap 'echo down $n; exit 0' TERM; echo up $n; wait"
 EXIT_CODES = 7
 
 
@@ -21,7 +23,7 @@ def brain_of(keeper):
     except OSError:
         return None
     for pid in map(int, children):
-        if b"--brain" in processes.read(pid, "cmdline").split(b"\0"):
+        if processes.is_brain(pid):
             return pid
     return None
 
@@ -65,7 +67,7 @@ class Load:
                        max_restarts=1000000, store=True)
         server.add("probed", "exec sleep 1001",
                    health={"type": "exec", "target": "sleep 0.05; : probe-of-probed", "interval_ms": 100, "timeout_ms": 2000})
-        server.add("toggled", RUN + "trap 'echo down $n; exit 0' TERM; echo up $n; while :; do sleep 1000 & wait; done",
+        server.add("toggled", UP_AND_DOWN,
                    env={"FILE": self.file("toggled")}, status="stop", stop_timeout_ms=5000)
         server.add("once", RUN + "echo $n", oneshot=True, restart="never", status="stop", env={"FILE": self.file("once")})
         for name in [*self.exiters, "toggled", "once"]:

@@ -26,6 +26,16 @@ def alive(pid):
     return bool(fields) and fields[0] not in "ZX"
 
 
+PF_FORKNOEXEC = 0x40
+
+
+def is_brain(pid):
+    """Is it the server proper? A process that it is starting looks the same until its execve(2), but for this flag."""
+    fields = stat(pid)
+    return (bool(fields) and fields[0] not in "ZX" and not int(fields[6]) & PF_FORKNOEXEC
+            and b"--brain" in (words := read(pid, "cmdline").split(b"\0")) and words[0].endswith(b"zinit-server"))
+
+
 def command(pid):
     return read(pid, "cmdline").replace(b"\0", b" ").decode(errors="replace").strip()
 

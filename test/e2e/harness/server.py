@@ -161,7 +161,7 @@ class Server:
     def brain(self):
         """Pid of the server proper, or None while there is none."""
         for pid in processes.children(self.keeper):
-            if processes.alive(pid) and "--brain" in processes.command(pid).split():
+            if processes.is_brain(pid):
                 return pid
         return None
 

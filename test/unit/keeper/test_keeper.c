@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/time.h"
 #include "keeper/wire.h"
 
 #include "../testing.h"
@@ -151,6 +152,32 @@ static void play_signal(struct server *s)
 	done(s, expect(s, WIRE_SIGNAL).value == SIGTERM ? RIGHT : WRONG);
 }
 
+static void play_signal_twice(struct server *s)
+{
+	if (s->number == 0) {
+		(void)kill(getppid(), SIGTERM);
+		(void)expect(s, WIRE_SIGNAL);
+		(void)raise(SIGKILL); /* told, not dealt with */
+	}
+	if (s->number == 1) {
+		if (expect(s, WIRE_SIGNAL).value != SIGTERM)
+			_exit(WRONG);
+		say(s, (struct wire_message){ .type = WIRE_SIGNALLED, .value = SIGTERM }, NULL, 0);
+		(void)raise(SIGKILL);
+	}
+	(void)kill(getppid(), SIGHUP);
+	done(s, expect(s, WIRE_SIGNAL).value == SIGHUP ? RIGHT : WRONG);
+}
+
+#define SHORT_LIVES 12
+
+static void play_short_lives(struct server *s)
+{
+	if (s->number < SHORT_LIVES)
+		(void)raise(SIGKILL);
+	done(s, RIGHT);
+}
+
 static void play_garbage(struct server *s)
 {
 	if (s->number == 0) {
@@ -181,6 +208,7 @@ static const struct {
 	{ "descriptors", play_descriptors }, { "exits", play_exits },
 	{ "second-exit", play_second_exit }, { "signal", play_signal },
 	{ "garbage", play_garbage },	     { "closed-socket", play_closed_socket },
+	{ "signal-twice", play_signal_twice }, { "short-lives", play_short_lives },
 };
 
 static int run_server(int sock, const char *scenario)
@@ -244,6 +272,21 @@ static void test_signals_are_passed_on(void **state)
 	assert_int_equal(keeper_code("signal"), RIGHT);
 }
 
+static void test_a_signal_is_told_until_it_is_dealt_with(void **state)
+{
+	(void)state;
+	assert_int_equal(keeper_code("signal-twice"), RIGHT);
+}
+
+static void test_servers_that_die_at_once_are_not_started_at_full_speed(void **state)
+{
+	usec_t begun = time_boottime();
+
+	(void)state;
+	assert_int_equal(keeper_code("short-lives"), RIGHT);
+	assert_true(time_boottime() - begun > (SHORT_LIVES - 4) * 50 * USEC_PER_MSEC);
+}
+
 static void test_garbage_does_no_harm(void **state)
 {
 	(void)state;
@@ -269,6 +312,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_an_exit_is_told_until_it_is_acknowledged),
 		cmocka_unit_test(test_exits_follow_one_another),
 		cmocka_unit_test(test_signals_are_passed_on),
+		cmocka_unit_test(test_a_signal_is_told_until_it_is_dealt_with),
+		cmocka_unit_test(test_servers_that_die_at_once_are_not_started_at_full_speed),
 		cmocka_unit_test(test_garbage_does_no_harm),
 		cmocka_unit_test(test_a_server_that_closed_its_socket_is_replaced),
 		cmocka_unit_test(test_a_server_that_never_worked_ends_the_keeper),

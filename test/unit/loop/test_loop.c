@@ -155,6 +155,16 @@ static void test_sleeps_until_the_deadline_and_quits(void **state)
 	loop_free(t.loop);
 }
 
+static void test_a_quit_before_the_run_counts(void **state)
+{
+	struct loop *loop = loop_new();
+
+	(void)state;
+	loop_quit(loop, 9);
+	assert_int_equal(loop_run(loop), 9);
+	loop_free(loop);
+}
+
 static void on_signal(const struct signalfd_siginfo *info, void *data)
 {
 	assert_int_equal(info->ssi_signo, SIGUSR1);
@@ -183,6 +193,7 @@ int main(void)
 		cmocka_unit_test(test_event_of_a_freed_source_is_dropped),
 		cmocka_unit_test(test_timers_fire_in_order_and_can_be_disarmed),
 		cmocka_unit_test(test_sleeps_until_the_deadline_and_quits),
+		cmocka_unit_test(test_a_quit_before_the_run_counts),
 		cmocka_unit_test(test_signals_arrive),
 	};
 
