@@ -104,6 +104,13 @@ void sim_calm(struct sim *sim);
 void sim_shutdown(struct sim *sim);
 unsigned int sim_draw(struct sim *sim, unsigned int below);
 
+struct sim_totals {
+	uint64_t worlds, steps, crashes, spawns, requests;
+};
+
+/** Run the world of a seed from beginning to end, and add it to the totals. Returns false if something was violated: it is printed. */
+bool sim_run(uint64_t seed, bool trace, struct sim_totals *totals);
+
 /* between the files of the world */
 bool sim_chance(struct sim *sim, unsigned int percent);
 void sim_trace(struct sim *sim, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
