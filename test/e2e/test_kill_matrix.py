@@ -6,7 +6,7 @@ import shutil
 import pytest
 from harness import killing, syscalls
 
-KILLS = int(os.environ.get("ZINIT_KILLS", "60"))
+KILLS = int(os.environ.get("ZINIT_KILLS", "120"))
 POINTS = int(os.environ.get("ZINIT_KILL_POINTS", "60"))
 SEED = int(os.environ.get("ZINIT_KILL_SEED", "1"))
 
