@@ -314,6 +314,8 @@ static bool read_messages(struct keeper *k)
 
 		if (n == -EAGAIN)
 			return true;
+		if (n == -ECONNRESET) /* it ended with messages of ours unread: told once, before its own last words */
+			continue;
 		if (n == 0 || (n < 0 && n != -EMSGSIZE))
 			return false;
 		if (n != (ssize_t)sizeof(m)) {
