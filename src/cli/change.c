@@ -144,6 +144,18 @@ static int tell_failure(struct cli *cli, const struct change *change, const char
 	return timed_out ? EXIT_TIMEOUT : EXIT_FAILED;
 }
 
+/* Whom the stop left; they are told whether it was meant so or not. */
+static void tell_survivors(const struct cli *cli, const char *name, const json_t *answer)
+{
+	const json_t *list = json_object_get(answer, "survivors");
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach(list, i, one)
+		say(cli, "%s: still there: pid %lld: %s", name, (long long)json_int(one, "pid", 0),
+		    json_str(one, "command", "?"));
+}
+
 static void tell_success(const struct run *run, const char *name, const json_t *answer)
 {
 	struct view v;
@@ -170,6 +182,8 @@ static void tell(struct run *run, struct pending *p, const json_t *answer)
 		print_json(answer, run->n > 1);
 	else if (ok)
 		tell_success(run, p->name, answer);
+	if (!run->cli->opt.json)
+		tell_survivors(run->cli, p->name, answer);
 	finish(p, ok ? EXIT_DONE : tell_failure(run->cli, run->change, p->name, answer));
 }
 

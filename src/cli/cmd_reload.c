@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* zinit reload: apply what changed in the service directory; every bad file is named. */
+/* zinit reload: apply what changed in the service directory, every bad file is named; with names: these services reload. */
 #include <stdio.h>
 
 #include "base/str.h"
@@ -46,13 +46,33 @@ static void tell_invalid(const json_t *answer)
 	}
 }
 
+static int reload_services(struct cli *cli, int argc, char **argv)
+{
+	int code = EXIT_DONE;
+
+	for (int i = 0; i < argc && code != EXIT_NO_SERVER; i++) {
+		json_t *answer = NULL;
+		int one = ask(cli, "service.reload", json_pack("{s:s}", "name", argv[i]), ASK_ONCE, &answer);
+
+		if (one == EXIT_DONE && cli->opt.json)
+			print_json(answer, argc > 1);
+		else if (one == EXIT_DONE && !cli->opt.quiet)
+			(void)printf("%s: asked to reload\n", argv[i]);
+		json_decref(answer);
+		if (code == EXIT_DONE)
+			code = one;
+	}
+	return code;
+}
+
 int cmd_reload(struct cli *cli, int argc, char **argv)
 {
 	json_t *answer = NULL;
-	int code = ask(cli, "service.reload", NULL, ASK_AGAIN, &answer);
+	int code;
 
-	(void)argc;
-	(void)argv;
+	if (argc > 0)
+		return reload_services(cli, argc, argv);
+	code = ask(cli, "service.reload", NULL, ASK_AGAIN, &answer);
 	if (code != EXIT_DONE)
 		return code;
 	if (cli->opt.json) {

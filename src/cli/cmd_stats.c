@@ -10,14 +10,41 @@
 #include "cli/text.h"
 #include "cli/view.h"
 
-static void add_row(struct table *t, const char *name, const json_t *answer)
+static void add_size(struct table *t, const json_t *object, const char *key)
 {
 	char size[TEXT_SIZE_SIZE];
 
+	table_add(t, COLOR_PLAIN, text_size((uint64_t)json_int(object, key, 0), size));
+}
+
+static void add_main(struct table *t, const char *name, const json_t *answer)
+{
 	table_add(t, COLOR_PLAIN, name);
 	table_addf(t, COLOR_PLAIN, "%lld", (long long)json_int(answer, "pid", 0));
 	table_addf(t, COLOR_PLAIN, "%.1f", json_num(answer, "cpu_percent", 0));
-	table_add(t, COLOR_PLAIN, text_size((uint64_t)json_int(answer, "memory_bytes", 0), size));
+	add_size(t, answer, "memory_bytes");
+	for (int i = 0; i < 6; i++)
+		table_add(t, COLOR_PLAIN, "-");
+}
+
+static void add_row(struct table *t, const char *name, const json_t *answer)
+{
+	const json_t *total = json_object_get(answer, "total");
+
+	if (!json_is_object(total)) { /* an older server tells of the main process only */
+		add_main(t, name, answer);
+		return;
+	}
+	table_add(t, COLOR_PLAIN, name);
+	table_addf(t, COLOR_PLAIN, "%lld", (long long)json_int(answer, "pid", 0));
+	table_addf(t, COLOR_PLAIN, "%.1f", json_num(total, "cpu_percent", 0));
+	add_size(t, total, "rss_bytes");
+	add_size(t, total, "pss_bytes");
+	table_addf(t, COLOR_PLAIN, "%lld", (long long)json_int(total, "processes", 0));
+	table_addf(t, COLOR_PLAIN, "%lld", (long long)json_int(total, "threads", 0));
+	table_addf(t, COLOR_PLAIN, "%lld", (long long)json_int(total, "fds", 0));
+	add_size(t, total, "read_bytes");
+	add_size(t, total, "write_bytes");
 }
 
 static int stats_of(struct cli *cli, const char *name, struct table *t, json_t *all)
@@ -55,7 +82,8 @@ static int stats_of_running(struct cli *cli, struct table *t, json_t *all)
 
 int cmd_stats(struct cli *cli, int argc, char **argv)
 {
-	static const char *const titles[] = { "NAME", ">PID", ">CPU%", ">MEMORY", NULL };
+	static const char *const titles[] = { "NAME",     ">PID",    ">CPU%", ">MEMORY", ">PSS",
+					      ">PROCS", ">THREADS", ">FDS",  ">READ",   ">WRITTEN", NULL };
 	AUTO(table_fini) struct table t;
 	json_t *all = json_object();
 	int code = EXIT_DONE;

@@ -407,6 +407,13 @@ int cgroup_populated(const struct cgroup *cg)
 	return r < 0 ? r : number_of(&text, "populated", false) != 0;
 }
 
+uint64_t cgroup_oom_kills(const struct cgroup *cg)
+{
+	AUTO(strbuf_fini) struct strbuf text = STRBUF(FILE_MAX_BYTES);
+
+	return read_text(cg->path, "memory.events", &text) == 0 ? number_of(&text, "oom_kill", false) : 0;
+}
+
 int cgroup_stats(const struct cgroup *cg, struct cgroup_stats *out)
 {
 	AUTO(strbuf_fini) struct strbuf text = STRBUF(FILE_MAX_BYTES);
@@ -423,8 +430,7 @@ int cgroup_stats(const struct cgroup *cg, struct cgroup_stats *out)
 		s.io_read_bytes = number_of(&text, "rbytes", true);
 		s.io_write_bytes = number_of(&text, "wbytes", true);
 	}
-	if (read_text(cg->path, "memory.events", &text) == 0)
-		s.oom_kills = number_of(&text, "oom_kill", false);
+	s.oom_kills = cgroup_oom_kills(cg);
 	*out = s;
 	return 0;
 }

@@ -65,6 +65,8 @@ int cgroup_set_limits(struct cgroup *cg, const struct cgroup_limits *limits, str
 int cgroup_kill(struct cgroup *cg);
 /** 1: processes live in it or below; 0: none (zombies do not count); negative errno. */
 int cgroup_populated(const struct cgroup *cg);
+/** Processes in it that the kernel killed for memory, ever; 0 where it does not tell. */
+uint64_t cgroup_oom_kills(const struct cgroup *cg);
 /** Figures. Missing ones are 0. Returns 0 or negative errno. */
 int cgroup_stats(const struct cgroup *cg, struct cgroup_stats *out);
 

@@ -136,6 +136,14 @@ static double percent(const struct stats *sum, usec_t now, const struct stats_sa
 	return (double)used * 100.0 / (double)(now - before->when);
 }
 
+double stats_process_percent(const struct stats_process *p, usec_t now)
+{
+	uint64_t ticks = (uint64_t)MAX(sysconf(_SC_CLK_TCK), 1);
+	usec_t start = p->proc.start * (USEC_PER_SEC / ticks);
+
+	return now > start ? (double)p->cpu_usec * 100.0 / (double)(now - start) : 0;
+}
+
 int stats_read(const struct tree_query *query, struct cgroup *cg, usec_t now, bool with_pss, struct stats_sample *sample,
 	       struct stats *out)
 {

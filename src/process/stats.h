@@ -43,6 +43,8 @@ struct stats_sample {
 
 /** Read one process. `with_pss` reads smaps_rollup too: dear for big ones. Returns 0 or -ESRCH. */
 int stats_process(pid_t pid, bool with_pss, struct stats_process *out);
+/** CPU of one process since it was started, in per cent of one processor. */
+double stats_process_percent(const struct stats_process *p, usec_t now);
 /**
  * Sum up the members of a service. `cg` may be NULL, `sample` too (the mean since the start then). Returns 0 or negative errno.
  */

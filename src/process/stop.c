@@ -512,6 +512,27 @@ void stop_survivors_text(const struct tree_list *list, char *out, size_t size)
 	(void)str_copy(out, size, strbuf_str(&text));
 }
 
+bool stop_finds(struct stopper *stopper, const struct stop_target *target, bool again)
+{
+	struct tree_list members = { 0 };
+	struct tree_query query = {
+		.main = target->main,
+		.reaper = stopper->reaper,
+		.tag = target->tag,
+		.cgroup_fd = target->cgroup ? MAX(cgroup_dir_fd(target->cgroup), -1) : -1,
+	};
+	bool found;
+
+	if (again)
+		stopper->fresh = false;
+	(void)tree_members_from(&query, orphans_of_round(stopper), &members);
+	found = members.n > 0;
+	tree_list_fini(&members);
+	if (query.cgroup_fd >= 0)
+		(void)close(query.cgroup_fd);
+	return found;
+}
+
 int stop_signal_service(struct stopper *stopper, const struct stop_target *target, int signo)
 {
 	struct stop once = {

@@ -86,6 +86,11 @@ int stop_survivors(struct stop *stop, struct tree_list *out);
 /** "web(1234), [kworker](77) and 3 more": for messages; cut at `size`. */
 void stop_survivors_text(const struct tree_list *list, char *out, size_t size);
 
+/**
+ * Does anything live of a service without main process? `again`: look at the orphans anew, not as in the last question; for questions about
+ * many services in one go.
+ */
+bool stop_finds(struct stopper *stopper, const struct stop_target *target, bool again);
 /** Signal a service that is not being stopped: process, group or everything of it (kill_mode), as the operator asks. Returns as stop_signal(). */
 int stop_signal_service(struct stopper *stopper, const struct stop_target *target, int signo);
 /** "group" …, or NULL. */

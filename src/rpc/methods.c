@@ -40,6 +40,8 @@
 
 static const struct rpc_param p_name[] = { NAME };
 static const struct rpc_param p_name_optional[] = { NAME_OPTIONAL };
+static const struct rpc_param p_reload[] = {
+	{ "name", PARAM_NAME, false, 0, 0, "Tell this service alone to reload: its reload_command, else its reload_signal." } };
 static const struct rpc_param p_names[] = { NAMES };
 static const struct rpc_param p_list_full[] = { NAMES,
 	{ "usage", PARAM_BOOL, false, 0, 0, "With cpu_percent and memory_bytes of each." },
@@ -95,8 +97,8 @@ static const struct rpc_method methods[] = {
 	{ "service.status", PARAMS(p_name), "Status", ACCESS_READ, rpc_service_status, "0.3", "How it is with a service." },
 	{ "service.status_full", PARAMS(p_name), "Full", ACCESS_READ, rpc_service_status_full, "0.3",
 	  "The same with dependencies, CPU and memory." },
-	{ "service.stats", PARAMS(p_name), "Stats", ACCESS_READ, rpc_service_stats, "0.3", "CPU and memory of its main process." },
-	{ "service.children", PARAMS(p_name), "Children", ACCESS_READ, rpc_service_children, "0.3", "Descendants of its main process." },
+	{ "service.stats", PARAMS(p_name), "Stats", ACCESS_READ, rpc_service_stats, "0.3", "CPU and memory of its main process; total: with all its descendants." },
+	{ "service.children", PARAMS(p_name), "Children", ACCESS_READ, rpc_service_children, "0.3", "Its processes beside the main one, descendants that left it included." },
 	{ "service.is_running", PARAMS(p_name), "Bool", ACCESS_READ, rpc_service_is_running, "0.3", "Is it in state running?" },
 	{ "service.why", PARAMS(p_name), "Why", ACCESS_READ, rpc_service_why, "0.3", "Why it is as it is, down to the root cause." },
 	{ "service.tree", PARAMS(p_name_optional), "Tree", ACCESS_READ, rpc_service_tree, "0.3", "Dependencies, as data and as text." },
@@ -126,7 +128,7 @@ static const struct rpc_method methods[] = {
 	{ "service.remove", PARAMS(p_name), "Ok", ACCESS_ADMIN, rpc_service_delete, "0.3", "Another name of service.delete." },
 	{ "service.delete_all", PARAMS(p_names), "Deleted", ACCESS_ADMIN, rpc_service_delete_all, "0.3",
 	  "Delete all services of class user." },
-	{ "service.reload", NONE, "Reloaded", ACCESS_ADMIN, rpc_service_reload, "0.3",
+	{ "service.reload", PARAMS(p_reload), "Reloaded", ACCESS_ADMIN, rpc_service_reload, "0.3",
 	  "Read the service directories again and apply what changed." },
 
 	{ "logs.get", PARAMS(p_logs_get), "Strings", ACCESS_READ, rpc_logs_get, "0.3",

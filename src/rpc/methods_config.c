@@ -163,12 +163,30 @@ static void on_change(enum reload_action action, const char *name, const char *t
 	json_out_close_object(out);
 }
 
+static enum rpc_outcome reload_one(struct rpc_call *call, struct json_out *out, struct rpc_error *err)
+{
+	const char *name = param_str(call->params, "name", "");
+	struct actor by = rpc_call_actor(call);
+	struct error error;
+
+	if (rpc_call_service(call, err) == CORE_NONE)
+		return RPC_FAILED;
+	if (supervisor_reload_service(rpc_call_supervisor(call), name, &by, &error) < 0)
+		return rpc_error_from(err, &error, name);
+	json_out_open_object(out);
+	json_out_member_bool(out, "ok", true);
+	json_out_close_object(out);
+	return RPC_DONE;
+}
+
 RPC_HANDLER(rpc_service_reload)
 {
 	struct actor by = rpc_call_actor(call);
 	struct reload_result result = { 0 };
 	struct error error;
 
+	if (json_object_get(call->params, "name"))
+		return reload_one(call, out, err);
 	json_out_open_object(out);
 	json_out_key(out, "changes");
 	json_out_open_array(out);

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Owns: debug.*: text for people. */
-#include <stdlib.h>
-
 #include "base/mem.h"
+#include "process/stats.h"
 #include "rpc/conn.h"
-#include "rpc/proc_info.h"
-#include "rpc/service_out.h"
 #include "service/core.h"
 #include "service/why.h"
 
 #define TEXT_MAX (4U << 20)
+#define COMMAND_SIZE 200
 
 static void write_text(struct strbuf *text, struct json_out *out)
 {
@@ -40,58 +38,38 @@ RPC_HANDLER(rpc_debug_state)
 	return RPC_DONE;
 }
 
-static int depth_of(const struct proc_info *all, size_t n, const struct proc_info *one)
+static void add_process(const struct stats_process *p, unsigned int depth, void *data)
 {
-	int depth = 1;
-	pid_t parent = one->parent;
+	struct strbuf *text = data;
+	char command[COMMAND_SIZE];
 
-	for (size_t i = n; i-- > 0;) {
-		if (all[i].pid == parent) {
-			parent = all[i].parent;
-			depth++;
-		}
+	tree_cmdline(p->proc.pid, command, sizeof(command));
+	for (char *c = command; *c; c++) {
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?'; /* a command line may hold anything */
 	}
-	return depth;
-}
-
-static void add_process(const struct proc_info *p, int depth, struct strbuf *text)
-{
-	(void)strbuf_addf(text, "%*s%d %s  %.1f%%  %llu KiB\n", depth * 2, "", p->pid, p->name, p->cpu_percent,
-			  (unsigned long long)(p->memory_bytes >> 10));
-}
-
-static void add_tree(const char *name, pid_t pid, struct proc_info *buffer, struct strbuf *text)
-{
-	struct proc_info self;
-	size_t n;
-
-	(void)strbuf_addf(text, "%s\n", name);
-	if (pid <= 0 || proc_info_read(pid, &self) < 0)
-		return;
-	add_process(&self, 1, text);
-	n = proc_info_descendants(pid, buffer, PROC_CHILDREN_MAX);
-	for (size_t i = 0; i < n; i++)
-		add_process(&buffer[i], 1 + depth_of(buffer, i, &buffer[i]), text);
+	(void)strbuf_addf(text, "%*s%d %s  %c  %.1f%%  %llu KiB  %u fds  %u threads  %s\n", (int)(depth + 1) * 2, "",
+			  p->proc.pid, p->proc.comm, p->proc.state, stats_process_percent(p, time_boottime()),
+			  (unsigned long long)(p->rss_bytes >> 10), p->fds, p->proc.threads, command);
 }
 
 RPC_HANDLER(rpc_debug_process_tree)
 {
-	const struct supervisor *sup = rpc_call_supervisor(call);
+	struct supervisor *sup = rpc_call_supervisor(call);
 	const struct core *core = supervisor_core(sup);
 	AUTO(strbuf_fini) struct strbuf text = STRBUF(TEXT_MAX);
-	AUTO(auto_free) struct proc_info *buffer = calloc(PROC_CHILDREN_MAX, sizeof(*buffer));
 	uint32_t only = CORE_NONE;
 
-	if (!buffer)
-		return rpc_error_set(err, RPC_INTERNAL_ERROR, "out of memory");
 	if (json_object_get(call->params, "name")) {
 		only = rpc_call_service(call, err);
 		if (only == CORE_NONE)
 			return RPC_FAILED;
 	}
 	for (uint32_t id = core_next(core, CORE_NONE); id != CORE_NONE; id = core_next(core, id)) {
-		if ((only == CORE_NONE || only == id) && rpc_call_sees(call, id))
-			add_tree(core_name(core, id), service_pid(sup, id), buffer, &text);
+		if ((only != CORE_NONE && only != id) || !rpc_call_sees(call, id))
+			continue;
+		(void)strbuf_addf(&text, "%s\n", core_name(core, id));
+		(void)supervisor_processes(sup, id, add_process, &text);
 	}
 	write_text(&text, out);
 	return RPC_DONE;

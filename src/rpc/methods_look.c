@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "config/encode.h"
 #include "config/service_config.h"
+#include "process/stats.h"
 #include "rpc/conn.h"
 #include "rpc/proc_info.h"
 #include "rpc/select.h"
@@ -88,15 +89,22 @@ RPC_HANDLER(rpc_service_status_full)
 	return RPC_DONE;
 }
 
-static void write_process(const struct proc_info *p, struct json_out *out)
+/* The members beside those of the reference are of the service with all its descendants. */
+static void write_total(const struct stats *s, struct json_out *out)
 {
+	json_out_key(out, "total");
 	json_out_open_object(out);
-	json_out_member_int(out, "pid", p->pid);
-	json_out_member_int(out, "ppid", p->parent);
-	json_out_member_str(out, "name", p->name);
-	json_out_member_uint(out, "memory_bytes", p->memory_bytes);
 	json_out_key(out, "cpu_percent");
-	json_out_real(out, p->cpu_percent);
+	json_out_real(out, s->cpu_pct);
+	json_out_member_uint(out, "cpu_ms", s->cpu_usec / USEC_PER_MSEC);
+	json_out_member_uint(out, "rss_bytes", s->rss_bytes);
+	json_out_member_uint(out, "pss_bytes", s->pss_bytes);
+	json_out_member_uint(out, "read_bytes", s->read_bytes);
+	json_out_member_uint(out, "write_bytes", s->write_bytes);
+	json_out_member_uint(out, "processes", s->processes);
+	json_out_member_uint(out, "threads", s->threads);
+	json_out_member_uint(out, "fds", s->fds);
+	json_out_member_bool(out, "cgroup", s->from_cgroup);
 	json_out_close_object(out);
 }
 
@@ -104,40 +112,60 @@ RPC_HANDLER(rpc_service_stats)
 {
 	uint32_t id = rpc_call_service(call, err);
 	struct proc_info self = { 0 };
+	struct stats total = { 0 };
 
 	if (id == CORE_NONE)
 		return RPC_FAILED;
 	self.pid = service_pid(rpc_call_supervisor(call), id);
 	if (self.pid > 0)
 		(void)proc_info_read(self.pid, &self);
+	(void)supervisor_stats(rpc_call_supervisor(call), id, true, &total);
 	json_out_open_object(out);
 	json_out_member_int(out, "pid", self.pid);
 	json_out_key(out, "cpu_percent");
 	json_out_real(out, self.cpu_percent);
 	json_out_member_uint(out, "memory_bytes", self.memory_bytes);
+	write_total(&total, out);
 	json_out_close_object(out);
 	return RPC_DONE;
 }
 
+struct children {
+	struct json_out *out;
+	pid_t main;
+};
+
+static void write_child(const struct stats_process *p, unsigned int depth, void *data)
+{
+	const struct children *children = data;
+	struct json_out *out = children->out;
+
+	(void)depth;
+	if (p->proc.pid == children->main)
+		return;
+	json_out_open_object(out);
+	json_out_member_int(out, "pid", p->proc.pid);
+	json_out_member_int(out, "ppid", p->proc.ppid);
+	json_out_member_str(out, "name", p->proc.comm);
+	json_out_member_uint(out, "memory_bytes", p->rss_bytes);
+	json_out_key(out, "cpu_percent");
+	json_out_real(out, stats_process_percent(p, time_boottime()));
+	json_out_close_object(out);
+}
+
 RPC_HANDLER(rpc_service_children)
 {
+	struct supervisor *sup = rpc_call_supervisor(call);
 	uint32_t id = rpc_call_service(call, err);
-	AUTO(auto_free) struct proc_info *children = NULL;
-	pid_t pid;
-	size_t n;
+	struct children children = { .out = out };
 
 	if (id == CORE_NONE)
 		return RPC_FAILED;
-	pid = service_pid(rpc_call_supervisor(call), id);
-	children = calloc(PROC_CHILDREN_MAX, sizeof(*children));
-	if (!children)
-		return rpc_error_set(err, RPC_INTERNAL_ERROR, "out of memory");
-	n = pid > 0 ? proc_info_descendants(pid, children, PROC_CHILDREN_MAX) : 0;
+	children.main = service_pid(sup, id);
 	json_out_open_object(out);
 	json_out_key(out, "children");
 	json_out_open_array(out);
-	for (size_t i = 0; i < n; i++)
-		write_process(&children[i], out);
+	(void)supervisor_processes(sup, id, write_child, &children);
 	json_out_close_array(out);
 	json_out_close_object(out);
 	return RPC_DONE;

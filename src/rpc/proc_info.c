@@ -10,7 +10,6 @@
 
 #include "base/fd.h"
 #include "base/mem.h"
-#include "base/parse.h"
 #include "base/str.h"
 #include "base/time.h"
 
@@ -68,31 +67,4 @@ int proc_info_read(pid_t pid, struct proc_info *out)
 	out->memory_bytes = fields[STAT_RSS] * (uint64_t)sysconf(_SC_PAGESIZE);
 	out->cpu_percent = cpu_percent(fields);
 	return 0;
-}
-
-static size_t add_children(pid_t pid, struct proc_info *out, size_t n, size_t max)
-{
-	AUTO(strbuf_fini) struct strbuf text = STRBUF(64 << 10);
-	char path[64];
-	char *save = NULL;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
-	if (fd_read_file(path, &text) < 0 || text.len == 0)
-		return n;
-	for (char *word = strtok_r(text.data, " ", &save); word && n < max; word = strtok_r(NULL, " ", &save)) {
-		int64_t child;
-
-		if (parse_int(word, 1, INT32_MAX, &child) == 0 && proc_info_read((pid_t)child, &out[n]) == 0)
-			n++;
-	}
-	return n;
-}
-
-size_t proc_info_descendants(pid_t pid, struct proc_info *out, size_t max)
-{
-	size_t n = add_children(pid, out, 0, max);
-
-	for (size_t i = 0; i < n; i++)
-		n = add_children(out[i].pid, out, n, max);
-	return n;
 }

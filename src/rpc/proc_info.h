@@ -3,12 +3,8 @@
 #ifndef RPC_PROC_INFO_H
 #define RPC_PROC_INFO_H
 
-#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
-
-/* Descendants that are listed of one service. */
-#define PROC_CHILDREN_MAX 512
 
 struct proc_info {
 	pid_t pid, parent;
@@ -19,7 +15,5 @@ struct proc_info {
 
 /** Fill `out`. Returns 0, or negative errno: -ESRCH if it is gone. */
 int proc_info_read(pid_t pid, struct proc_info *out);
-/** All descendants of `pid`, parents before children, at most `max`. Returns how many. */
-size_t proc_info_descendants(pid_t pid, struct proc_info *out, size_t max);
 
 #endif

@@ -23,7 +23,7 @@
 	",\"health_error_kind\":" STR_OR_NULL ",\"health_output\":" STR_OR_NULL ",\"health_attempts\":" INT \
 	",\"health_duration_us\":" INT ",\"status_text\":" STR_OR_NULL \
 	",\"run\":" INT ",\"next_start_ms\":" INT ",\"description\":" STR_OR_NULL ",\"class\":{\"enum\":[\"user\",\"system\"]}" \
-	",\"oneshot\":" BOOLEAN ",\"path\":" STR_OR_NULL ",\"tags\":" STRS
+	",\"oom_kills\":" INT ",\"oneshot\":" BOOLEAN ",\"path\":" STR_OR_NULL ",\"tags\":" STRS
 #define BULK(done) \
 	OBJECT("\"" done "\",\"failed\"", "\"" done "\":" STRS ",\"failed\":{\"type\":\"array\",\"items\":" \
 	       OBJECT("\"name\",\"error\"", "\"name\":" STR ",\"error\":" STR) "}")
@@ -72,7 +72,11 @@ static const struct {
 			 ",\"exit_code\":" INT_OR_NULL ",\"uptime_secs\":" INT_OR_NULL ",\"dependencies\":" LIST("Dependency")
 			 ",\"cpu_percent\":" NUM ",\"memory_bytes\":" INT "," ADDITIONS) },
 	{ "Stats", OBJECT("\"pid\",\"cpu_percent\",\"memory_bytes\"",
-			  "\"pid\":" INT ",\"cpu_percent\":" NUM ",\"memory_bytes\":" INT) },
+			  "\"pid\":" INT ",\"cpu_percent\":" NUM ",\"memory_bytes\":" INT ",\"total\":" REF("Total")) },
+	{ "Total", OBJECT("\"cpu_percent\",\"rss_bytes\",\"processes\"",
+			  "\"cpu_percent\":" NUM ",\"cpu_ms\":" INT ",\"rss_bytes\":" INT ",\"pss_bytes\":" INT
+			  ",\"read_bytes\":" INT ",\"write_bytes\":" INT ",\"processes\":" INT ",\"threads\":" INT
+			  ",\"fds\":" INT ",\"cgroup\":" BOOLEAN) },
 	{ "Process", OBJECT("\"pid\",\"name\",\"memory_bytes\"", "\"pid\":" INT ",\"ppid\":" INT ",\"name\":" STR
 			    ",\"memory_bytes\":" INT ",\"cpu_percent\":" NUM) },
 	{ "Children", OBJECT("\"children\"", "\"children\":" LIST("Process")) },
@@ -95,15 +99,17 @@ static const struct {
 	{ "Query", OBJECT("\"lines\",\"truncated\",\"cursors\"",
 			  "\"lines\":" LIST("Line") ",\"truncated\":" BOOLEAN ",\"error\":" STR_OR_NULL ",\"cursors\":" REF("Map")) },
 	{ "Changed", OBJECT("\"ok\"", "\"ok\":" BOOLEAN ",\"reached\":" BOOLEAN ",\"name\":" STR ",\"state\":" STR ",\"pid\":" INT
-			    ",\"timed_out\":" BOOLEAN ",\"reason\":" REF("Reason") ",\"why\":" STRS ",\"logs\":" LIST("Line")) },
+			    ",\"timed_out\":" BOOLEAN ",\"reason\":" REF("Reason") ",\"why\":" STRS ",\"logs\":" LIST("Line")
+			    ",\"survivors\":{\"type\":\"array\",\"items\":" OBJECT("\"pid\",\"command\"", "\"pid\":" INT
+			    ",\"command\":" STR) "}") },
 	{ "Started", BULK("started") },
 	{ "Stopped", BULK("stopped") },
 	{ "Deleted", BULK("deleted") },
 	{ "Added", OBJECT("\"name\",\"path\",\"warnings\"", "\"name\":" STR ",\"path\":" STR_OR_NULL ",\"warnings\":" STRS) },
 	{ "Change", OBJECT("\"action\",\"name\",\"text\"", "\"action\":{\"enum\":[\"added\",\"changed\",\"restarted\",\"removed\","
 			   "\"invalid\"]},\"name\":" STR ",\"text\":" STR) },
-	{ "Reloaded", OBJECT("\"changes\",\"added\",\"changed\",\"restarted\",\"removed\",\"unchanged\",\"invalid\"",
-			     "\"changes\":" LIST("Change") ",\"added\":" INT ",\"changed\":" INT ",\"restarted\":" INT
+	{ "Reloaded", OBJECT("",
+			     "\"ok\":" BOOLEAN ",\"changes\":" LIST("Change") ",\"added\":" INT ",\"changed\":" INT ",\"restarted\":" INT
 			     ",\"removed\":" INT ",\"unchanged\":" INT ",\"invalid\":" INT) },
 	{ "Following", OBJECT("\"subscription\",\"services\"", "\"subscription\":" INT ",\"services\":" STRS) },
 	{ "Subscribed", OBJECT("\"subscription\",\"cursor\"", "\"subscription\":" INT ",\"cursor\":" INT) },

@@ -221,6 +221,7 @@ static void write_additions(const struct supervisor *sup, uint32_t id, const str
 	json_out_member_int(out, "last_start", info->started_at / 1000000);
 	json_out_member_int(out, "last_stop", info->ended_at / 1000000);
 	json_out_member_int(out, "exit_signal", info->has_exited ? info->exit_signal : 0);
+	json_out_member_uint(out, "oom_kills", info->oom_kills);
 	write_blocked_by(sup, id, out);
 	json_out_member_str(out, "wish", service_wish_name(record ? (enum service_wish)record->wish : WISH_DOWN));
 	json_out_member_str(out, "health", info->health);

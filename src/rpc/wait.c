@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/str.h"
+#include "process/tree.h"
 #include "rpc/conn.h"
 #include "rpc/log_lines.h"
 #include "rpc/service_out.h"
@@ -12,6 +13,7 @@
 #include "service/why.h"
 
 #define LAST_LINES 10
+#define COMMAND_SIZE 256
 /* A service that has no health check runs as soon as it is spawned; one that dies within this time did not come up. */
 #define GRACE (100 * USEC_PER_MSEC)
 
@@ -75,11 +77,32 @@ static bool is_ok(const struct wait *wait, const struct core *core, uint32_t id)
 	case WAIT_UP:
 		return core_is_satisfied(core, id) || state == SERVICE_RUNNING;
 	case WAIT_DOWN:
-		return !core_is_active(core, id) && state != SERVICE_BLOCKED;
+		return !core_is_active(core, id) && state != SERVICE_BLOCKED && !(core_record(core, id)->flags & RECORD_SURVIVORS);
 	case WAIT_SETTLED:
 		break;
 	}
 	return true;
+}
+
+/* Who outlived the stop. */
+static void write_survivors(struct supervisor *sup, uint32_t id, struct json_out *out)
+{
+	struct tree_list list = { 0 };
+
+	(void)supervisor_survivors(sup, id, &list); /* as far as they were found */
+	json_out_key(out, "survivors");
+	json_out_open_array(out);
+	for (size_t i = 0; i < list.n; i++) {
+		char command[COMMAND_SIZE];
+
+		tree_cmdline(list.procs[i].pid, command, sizeof(command));
+		json_out_open_object(out);
+		json_out_member_int(out, "pid", list.procs[i].pid);
+		json_out_member_str(out, "command", command);
+		json_out_close_object(out);
+	}
+	json_out_close_array(out);
+	tree_list_fini(&list);
 }
 
 static void write_answer(const struct wait *wait, struct supervisor *sup, uint32_t id, bool timed_out, struct json_out *out)
@@ -95,6 +118,8 @@ static void write_answer(const struct wait *wait, struct supervisor *sup, uint32
 	json_out_member_int(out, "pid", service_pid(sup, id));
 	json_out_member_bool(out, "timed_out", timed_out);
 	service_write_reason(sup, id, out);
+	if (wait->what == WAIT_DOWN && !core_is_active(core, id))
+		write_survivors(sup, id, out);
 	if (!ok) {
 		json_out_key(out, "why");
 		service_write_why_texts(sup, id, out);

@@ -470,6 +470,16 @@ struct failure_info core_failure(const struct core *core, uint32_t id)
 	return info;
 }
 
+void core_note_leftovers(struct core *core, uint32_t id)
+{
+	struct service *s = core_get(core, id);
+
+	if (!s || s->rec.pid || core_is_active(core, id) || s->rec.state == SERVICE_BLOCKED)
+		return;
+	s->rec.flags |= RECORD_LEFTOVERS;
+	core_mark_dirty(core, s);
+}
+
 void core_set_spawn_text(struct core *core, uint32_t id, const char *text)
 {
 	struct service *s = core_get(core, id);

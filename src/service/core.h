@@ -147,6 +147,8 @@ int core_step(struct core *core, const struct core_event *event, usec_t now, str
 bool core_pending(const struct core *core);
 /** Go on with what is queued. `out` is emptied first. */
 void core_continue(struct core *core, usec_t now, struct effects *out);
+/** The shell found processes of a service that is at rest (its daemons, in groups of their own): a stop is to end them. */
+void core_note_leftovers(struct core *core, uint32_t id);
 /** What is to be said of the next failed spawn: which step, what was tried ("chdir '/srv/x': No such file or directory"). Copied. */
 void core_set_spawn_text(struct core *core, uint32_t id, const char *text);
 /** A service whose record changed since it was last taken, or CORE_NONE. */

@@ -185,9 +185,10 @@ static struct core_facts find_facts(struct unit *unit)
 static void resume(struct supervisor *sup, struct unit *unit)
 {
 	struct core_facts facts;
-
 	volatile pid_t *spawning = state_spawn_pid(sup->state, unit->id);
 
+	if (core_record(sup->core, unit->id)->run)
+		unit_open_cgroup(unit);
 	helpers_end(unit);
 	facts = find_facts(unit);
 	/* the word is of use until the pid is in the record, and may be in use again once a new spawn has begun */

@@ -10,6 +10,7 @@
 #include "loop/loop.h"
 #include "process/cgroup.h"
 #include "process/spawner.h"
+#include "process/stats.h"
 #include "process/stop.h"
 #include "service/core.h"
 #include "supervisor/children.h"
@@ -21,7 +22,7 @@
 #include "supervisor/supervisor.h"
 
 /* Of struct saved; a server that finds another version starts fresh services beside nothing it could adopt. */
-#define SAVED_VERSION 1
+#define SAVED_VERSION 2
 
 /* An exit that is on record but not yet told to the core: its last lines are still being read. */
 struct saved_exit {
@@ -36,6 +37,7 @@ struct last_run {
 	bool by_shell; /* the shell was started: its 126 and 127 may be spawn errors */
 	ts_ns started_at;
 	ts_ns ended_at;
+	uint64_t oom_kills; /* of its cgroup, as far as they were told */
 };
 
 /* What was asked for and is not done yet, where neither the core's record nor the definitions say so. */
@@ -83,7 +85,9 @@ struct unit {
 	struct list waiting;      /* in supervisor.waiting, or alone */
 	struct stop *stop;
 	struct task *task; /* pre_start, post_stop or stop command under way */
-	struct cgroup *cgroup;
+	struct cgroup *cgroup; /* NULL: none yet, or cgroups can't be used */
+	struct stats_sample sample;
+	uint32_t oom; /* processes of the last run that the kernel killed for memory */
 	struct probes *probes; /* NULL: it had no health checks so far */
 	usec_t extended_until; /* it asked for more time: its start or stop time-out is not before that; 0: it did not */
 	struct intent intent;
@@ -123,6 +127,8 @@ struct supervisor {
 	struct prober_process *prober_process; /* NULL: none */
 	struct list exec_probes;               /* struct exec_probe */
 	struct cgroup_root *cgroups; /* NULL: not available */
+	struct error no_cgroups;     /* why not */
+	bool limits_warned;
 	struct children children;
 	struct unit **units; /* by id */
 	size_t units_n;
@@ -176,6 +182,29 @@ void unit_loaded(struct unit *unit, enum rule rule, uid_t uid);
 /** Forget a unit that is down: core, state, log, file if asked. */
 void unit_forget(struct unit *unit);
 void unit_target(const struct unit *unit, struct stop_target *out);
+
+/* members.c */
+/** What tells this server's marks from those of another: the same for all servers under one keeper. */
+uint64_t server_instance(void);
+/** Find or make the cgroup that those of the services go under. */
+void cgroups_open(struct supervisor *sup);
+/** All units are gone. After a shutdown nothing is left of it. */
+void cgroups_close(struct supervisor *sup);
+/** Say once that limits can't be kept, if the unit has some. */
+void unit_check_limits(const struct unit *unit);
+/** Make the unit's cgroup, or find the one of an earlier server. Without one the unit runs all the same. */
+void unit_open_cgroup(struct unit *unit);
+/** Its directory, made if need be, for a spawn; -1: none. The caller closes it. */
+int unit_cgroup_fd(struct unit *unit);
+/** The limits of the configuration take effect. */
+void unit_apply_limits(struct unit *unit);
+void unit_close_cgroup(struct unit *unit, bool remove);
+/** Processes that the kernel killed for memory since this was asked before; to be saved with the unit. */
+uint64_t unit_oom_kills(struct unit *unit);
+/** If the unit is at rest and something of it lives, let the core know. `again`: as of stop_finds(). Returns false if there was no need to look. */
+bool unit_note_leftovers(struct unit *unit, bool again);
+/** "web(12), db(13)": who outlived its stop, or "". */
+void unit_survivors_text(struct unit *unit, char *out, size_t size);
 
 /* perform.c */
 void perform(struct supervisor *sup, const struct effect *effect);

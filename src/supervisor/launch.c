@@ -28,6 +28,7 @@ struct launch {
 	struct run_pipes *pipes;
 	int file_fds[LOG_STREAM_N]; /* stdout and stderr that go to files; -1: none */
 	int ready_fd;               /* write end for its readiness; -1: none */
+	int cgroup_fd;              /* -1: none */
 };
 
 /* --- the request ------------------------------------------------------------------------------ */
@@ -135,6 +136,7 @@ static void launch_free(struct launch *l)
 	auto_close(&l->file_fds[LOG_STDOUT]);
 	auto_close(&l->file_fds[LOG_STDERR]);
 	auto_close(&l->ready_fd);
+	auto_close(&l->cgroup_fd);
 	free(l);
 }
 
@@ -271,6 +273,7 @@ static void begin(struct unit *unit, uint64_t run)
 	sup->launches++;
 	*l = (struct launch){
 		.sup = sup, .id = unit->id, .serial = unit->serial, .run = run, .file_fds = { -1, -1 }, .ready_fd = -1,
+		.cgroup_fd = unit_cgroup_fd(unit),
 	};
 	launch_request(unit, &request, rlimits, RLIMITS_MAX);
 	r = open_outputs(unit, l, &request, &value);
@@ -281,6 +284,7 @@ static void begin(struct unit *unit, uint64_t run)
 	request.command = c->exec.text;
 	request.argv = c->exec.argv;
 	request.stdin_path = c->input;
+	request.cgroup_fd = l->cgroup_fd;
 	request.pid_slot = state_spawn_pid(sup->state, unit->id);
 	*request.pid_slot = 0;
 	value = "readiness socket or descriptor";
@@ -338,10 +342,10 @@ void launch_on_exited(struct supervisor *sup, pid_t pid, int code, int status)
 	keeper_link_reap(sup->keeper, pid);
 }
 
-/* Leftovers: after the leader was reaped, its group's number is taken only as long as someone is in it. */
-static bool has_leftovers(pid_t pgid)
+/* After the leader was reaped, its group's number is taken only as long as someone is in it. Daemons elsewhere are looked for when it is stopped. */
+static bool has_leftovers(const struct unit *unit, pid_t pgid)
 {
-	return kill(-pgid, 0) == 0 || errno == EPERM;
+	return kill(-pgid, 0) == 0 || errno == EPERM || (unit->cgroup && cgroup_populated(unit->cgroup) > 0);
 }
 
 static void tell_core(struct unit *unit)
@@ -356,7 +360,7 @@ static void tell_core(struct unit *unit)
 		.code = exit.code,
 		.signal = exit.signal,
 		.core_dumped = exit.core_dumped,
-		.leftovers = has_leftovers(saved->pid),
+		.leftovers = has_leftovers(unit, saved->pid),
 	};
 	usec_t ran = loop_now(unit->sup->loop) - MIN(loop_now(unit->sup->loop), record->started_at);
 	char text[CHILD_TEXT_SIZE];
@@ -370,6 +374,9 @@ static void tell_core(struct unit *unit)
 		core_set_spawn_text(unit->sup->core, unit->id, said);
 	}
 	diag(DIAG_DEBUG, "%s: %s", unit->config->name, text);
+	unit->oom = (uint32_t)unit_oom_kills(unit);
+	if (unit->oom)
+		diag(DIAG_WARN, "%s: out of memory: the kernel killed %u of its processes", unit->config->name, unit->oom);
 	unit->last.exit.pid = 0;
 	unit_apply_next(unit);
 	(void)supervisor_feed(unit->sup, &event);

@@ -198,6 +198,22 @@ static enum diag_level level_of(enum service_state from, enum service_state to)
 	return DIAG_DEBUG;
 }
 
+/* What the core does not know of an end. */
+static void add_end(struct unit *unit, char *cause, size_t size)
+{
+	char text[96];
+	size_t len = strlen(cause);
+
+	if (unit->oom)
+		(void)snprintf(cause + len, size - len, "; out of memory: the kernel killed %u of its processes", unit->oom);
+	unit_survivors_text(unit, text, sizeof(text));
+	len = strlen(cause);
+	if (text[0])
+		(void)snprintf(cause + len, size - len, "; still there: %s", text);
+	if (text[0])
+		diag(DIAG_WARN, "%s: its stop left processes: %s", unit->config->name, text);
+}
+
 static void announce(struct supervisor *sup, struct unit *unit, const struct effect *e)
 {
 	enum service_state from = (enum service_state)e->from;
@@ -210,6 +226,8 @@ static void announce(struct supervisor *sup, struct unit *unit, const struct eff
 	(void)str_copy(event.name, sizeof(event.name), unit->config->name);
 	(void)str_copy(event.from, sizeof(event.from), service_state_name(from));
 	(void)str_copy(event.to, sizeof(event.to), service_state_name(to));
+	if (from != to && is_down(to))
+		add_end(unit, event.cause, sizeof(event.cause));
 	if (from != to) {
 		events_add(&sup->events, &event);
 		diag(level_of(from, to), "%s: %s -> %s: %s", event.name, event.from, event.to, event.cause);

@@ -223,15 +223,6 @@ static int copy_dirs(struct supervisor *sup, const struct supervisor_options *op
 	return 0;
 }
 
-static void open_cgroups(struct supervisor *sup)
-{
-	struct error err;
-
-	sup->cgroups = cgroup_root_open(NULL, "zinit", &err);
-	if (!sup->cgroups)
-		diag(DIAG_WARN, "cgroups can't be used, so [limits] has no effect: %s", err.msg);
-}
-
 static bool is_known_child(pid_t pid, void *data)
 {
 	return pid == getpid() || children_has(data, pid);
@@ -252,7 +243,7 @@ static int build(struct supervisor *sup, const struct supervisor_options *option
 	r = keeper_link_open(sup->loop, options->keeper_fd, &callbacks, &sup->keeper, err);
 	if (r < 0)
 		return r;
-	sup->tag_instance = (uint64_t)getppid();
+	sup->tag_instance = server_instance();
 	sup->core = core_new(seed);
 	sup->spawner = spawner_new(sup->loop, err);
 	if (!sup->spawner)
@@ -264,7 +255,7 @@ static int build(struct supervisor *sup, const struct supervisor_options *option
 	sup->shutdown_timer = loop_timer_new(sup->loop, on_shutdown_deadline, sup);
 	if (!sup->core || !sup->stopper || !sup->prober || !sup->shutdown_timer || copy_dirs(sup, options) < 0)
 		return error_set(err, ENOMEM, "no memory for the supervisor");
-	open_cgroups(sup);
+	cgroups_open(sup);
 	return 0;
 }
 
@@ -322,7 +313,8 @@ void supervisor_free(struct supervisor *sup)
 	stopper_free(sup->stopper);
 	prober_free(sup->prober);
 	spawner_free(sup->spawner);
-	cgroup_root_close(sup->cgroups, core_is_shutting_down(sup->core));
+	if (sup->core)
+		cgroups_close(sup);
 	core_free(sup->core);
 	events_fini(&sup->events);
 	definitions_free(sup->definitions);
@@ -369,6 +361,7 @@ int supervisor_info(const struct supervisor *sup, uint32_t id, struct supervisor
 		.exit_code = record->flags & RECORD_HAS_EXITED ? record->exit_code : -1,
 		.exit_signal = record->exit_signal,
 		.has_exited = record->flags & RECORD_HAS_EXITED,
+		.oom_kills = unit->oom,
 	};
 	probes_info(unit, out);
 	return 0;
@@ -504,6 +497,10 @@ int supervisor_start(struct supervisor *sup, const char *name, bool tree, const 
 int supervisor_stop(struct supervisor *sup, const char *name, const struct actor *by, struct error *err)
 {
 	const struct core_event event = { .kind = EV_STOP, .rule = RULE_ASKED, .uid = by->uid };
+	struct unit *unit = unit_find(sup, name);
+
+	if (unit)
+		(void)unit_note_leftovers(unit, true);
 
 	return wish(sup, name, &event, "stopped, or about to be", err);
 }
@@ -540,10 +537,28 @@ int supervisor_kill(struct supervisor *sup, const char *name, int signo, bool le
 	return r < 0 ? error_set(err, -r, "sending %s to '%s': %s", signal_text, name, strerror(-r)) : 0;
 }
 
+int supervisor_reload_service(struct supervisor *sup, const char *name, const struct actor *by, struct error *err)
+{
+	struct unit *unit = unit_find(sup, name);
+	const struct config_command *command = unit ? &unit->config->reload_command : NULL;
+	const struct service_record *record;
+
+	if (!unit || unit->config->is_target || !(command->text || command->argv))
+		return supervisor_kill(sup, name, unit ? unit->config->reload_signal : SIGHUP, true, by, err);
+	record = core_record(sup->core, unit->id);
+	if (!record->pid)
+		return error_set(err, ESRCH, "service '%s' has no process to reload", name);
+	if (unit->task)
+		return error_set(err, EBUSY, "service '%s': another of its commands is running", name);
+	task_start(unit, TASK_RELOAD_COMMAND, record->run);
+	return 0;
+}
+
 int supervisor_shutdown(struct supervisor *sup, const struct actor *by, struct error *err)
 {
 	struct core_event event = { .kind = EV_SHUTDOWN, .id = CORE_NONE, .rule = RULE_ASKED, .uid = by->uid };
 	struct state_globals *globals = state_globals(sup->state);
+	bool looked = false;
 	int r;
 
 	if (core_is_shutting_down(sup->core))
@@ -552,6 +567,10 @@ int supervisor_shutdown(struct supervisor *sup, const struct actor *by, struct e
 				 ? time_add(loop_now(sup->loop), sup->settings->shutdown_timeout_ms * USEC_PER_MSEC)
 				 : USEC_NEVER;
 	globals->shutdown_at = event.deadline;
+	for (size_t i = 0; i < sup->units_n; i++) {
+		if (sup->units[i] && unit_note_leftovers(sup->units[i], !looked))
+			looked = true;
+	}
 	supervisor_announce(sup, EVENT_SHUTDOWN, "", by->via);
 	r = supervisor_feed(sup, &event);
 	return r < 0 ? error_set(err, -r, "shutdown: %s", strerror(-r)) : 0;

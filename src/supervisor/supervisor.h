@@ -27,7 +27,10 @@ struct log_service;
 struct loop;
 struct server_settings;
 struct service_config;
+struct stats;
+struct stats_process;
 struct supervisor;
+struct tree_list;
 
 /** The server's own diagnostics are the log of this name, which no service may have. */
 #define SUPERVISOR_OWN_LOG "zinit"
@@ -94,6 +97,7 @@ struct supervisor_info {
 	const char *health_output;     /* what the last exec probe that failed printed at the end, or "" */
 	unsigned int health_attempts;  /* probes that failed in a row */
 	usec_t health_duration;        /* of the last probe; 0: none yet */
+	unsigned int oom_kills;        /* processes of the last run that the kernel killed for memory */
 	const char *status_text;       /* what the service says it is doing (sd_notify STATUS=), or "" */
 };
 
@@ -101,6 +105,16 @@ const struct core *supervisor_core(const struct supervisor *sup);
 struct log_engine *supervisor_log(const struct supervisor *sup);
 /** Fill `out` for a service id of the core. Returns 0 or -ENOENT. */
 int supervisor_info(const struct supervisor *sup, uint32_t id, struct supervisor_info *out);
+/** Figures of a service with all its descendants; CPU % is the mean since a question at least a second ago, or the start. Returns 0 or negative errno. */
+int supervisor_stats(struct supervisor *sup, uint32_t id, bool with_pss, struct stats *out);
+/** Call `fn` for each of its processes, children after their parent (stats_tree()). Returns 0 or negative errno. */
+int supervisor_processes(struct supervisor *sup, uint32_t id,
+			 void (*fn)(const struct stats_process *process, unsigned int depth, void *data), void *data);
+/**
+ * Who outlived the stop of a service: could not be killed, or was spared by kill_mode = "process". Replaces the content of `out`, which is left
+ * as it is for services that are not of that kind. Returns 0 or negative errno.
+ */
+int supervisor_survivors(struct supervisor *sup, uint32_t id, struct tree_list *out);
 /** Files that could not be loaded: call with *pos = 0, then again until it returns false. */
 bool supervisor_invalid_next(const struct supervisor *sup, size_t *pos, const char **out_path, const char **out_name,
 			     const char **out_message);
@@ -147,6 +161,8 @@ typedef void (*reload_fn)(enum reload_action action, const char *name, const cha
 /** Read the directories again and apply what changed; `fn` may be NULL. */
 int supervisor_reload(struct supervisor *sup, const struct actor *by, struct reload_result *out, reload_fn fn, void *data,
 		      struct error *err);
+/** Tell one running service to read its files again: its reload_command, else its reload_signal. -ESRCH: it has no process; -EBUSY: another command of it runs. */
+int supervisor_reload_service(struct supervisor *sup, const char *name, const struct actor *by, struct error *err);
 /** Stop all services in order, then call on_done(0). Asking again is harmless. */
 int supervisor_shutdown(struct supervisor *sup, const struct actor *by, struct error *err);
 

@@ -22,6 +22,7 @@ struct task {
 	uint64_t run;
 	size_t at;               /* which of the commands runs; the configuration may be replaced meanwhile */
 	struct run_pipes *pipes;
+	int cgroup_fd; /* while it is being spawned; -1: none */
 	pid_t pid; /* 0: being spawned */
 	volatile pid_t *pid_slot;
 	volatile pid_t own_slot;
@@ -50,11 +51,12 @@ static const char *command_at(const struct unit *unit, enum task_kind kind, size
 }
 
 
-static void release_pipes(struct task *t)
+static void release(struct task *t)
 {
 	if (t->pipes)
 		pipes_release(t->sup, t->pipes);
 	t->pipes = NULL;
+	auto_close(&t->cgroup_fd);
 }
 
 static void answer(struct unit *unit, enum task_kind kind, uint64_t run, const struct child_exit *exit)
@@ -79,7 +81,7 @@ static void finish(struct task *t, const struct child_exit *exit)
 	enum task_kind kind = t->kind;
 	uint64_t run = t->run;
 
-	release_pipes(t);
+	release(t);
 	free(t);
 	if (!unit)
 		return;
@@ -126,7 +128,7 @@ static void on_spawned(const struct spawn_result *result, void *data)
 
 	if (result->pidfd >= 0)
 		(void)close(result->pidfd);
-	release_pipes(t);
+	release(t);
 	if (result->stage != SPAWN_OK) {
 		spawn_result_text(result, text, sizeof(text));
 		*t->pid_slot = 0;
@@ -187,6 +189,7 @@ static int submit(struct task *t, const struct config_command *command)
 	request.env = env;
 	request.stdout_fd = t->pipes->write_fds[LOG_STDOUT];
 	request.stderr_fd = t->pipes->write_fds[LOG_STDERR];
+	request.cgroup_fd = t->cgroup_fd = unit_cgroup_fd(t->unit);
 	t->early.pid = 0;
 	t->pid_slot = helper_pid_slot(t->unit, &t->own_slot);
 	request.pid_slot = t->pid_slot;
@@ -224,7 +227,7 @@ void task_start(struct unit *unit, enum task_kind kind, uint64_t run)
 		answer(unit, kind, run, &nothing);
 		return;
 	}
-	*t = (struct task){ .unit = unit, .sup = unit->sup, .kind = kind, .run = run };
+	*t = (struct task){ .unit = unit, .sup = unit->sup, .kind = kind, .run = run, .cgroup_fd = -1 };
 	unit->task = t;
 	run_command(t, single ? single : &first);
 }

@@ -167,6 +167,7 @@ int unit_add(struct supervisor *sup, struct service_config *config, struct unit 
 		state_release(sup->state, slot);
 		return error_set(err, -r, "service '%s': %s", config->name, strerror(-r));
 	}
+	unit_check_limits(unit);
 	unit_save(unit);
 	*out = unit;
 	return 0;
@@ -185,6 +186,8 @@ int unit_set_config(struct unit *unit, struct service_config *config, struct err
 		return r;
 	unit->config = config;
 	probes_config_changed(unit);
+	unit_check_limits(unit);
+	unit_apply_limits(unit);
 	r = unit_store_definition(unit);
 	if (r < 0)
 		diag(DIAG_WARN, "%s: its new definition could not be put on record (%s): a restart of the server would bring back the old one",
@@ -204,7 +207,7 @@ void unit_free(struct unit *unit)
 	stop_free(unit->stop);
 	loop_timer_free(unit->timer);
 	pipes_fini(unit);
-	cgroup_close(unit->cgroup);
+	unit_close_cgroup(unit, core_is_shutting_down(unit->sup->core));
 	config_free(unit->config);
 	config_free(unit->next);
 	free(unit->path);
@@ -230,8 +233,7 @@ void unit_forget(struct unit *unit)
 	probes_free(unit, true);
 	pipes_forget(unit);
 	keeper_link_forget(sup->keeper, &unit->ring_slot);
-	if (unit->cgroup)
-		(void)cgroup_remove(unit->cgroup);
+	unit_close_cgroup(unit, true);
 	state_release(sup->state, unit->id);
 	(void)definitions_put(sup->definitions, unit_definition_slot(unit->id, false), "", 0);
 	unit_set_next(unit, NULL);

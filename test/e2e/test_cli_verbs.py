@@ -137,7 +137,8 @@ def test_events(pair):
 
 def test_stats(pair):
     rows = pair.cli("stats").stdout.splitlines()
-    assert rows[0].split() == ["NAME", "PID", "CPU%", "MEMORY"]
+    assert rows[0].split() == ["NAME", "PID", "CPU%", "MEMORY", "PSS", "PROCS", "THREADS", "FDS", "READ",
+                               "WRITTEN"]
     assert {row.split()[0] for row in rows[1:]} == {"db", "web"}
     assert json.loads(pair.cli("stats", "db", "--json").stdout)["db"]["pid"] == pair.pid("db")
 

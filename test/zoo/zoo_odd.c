@@ -94,6 +94,21 @@ static int other_user(int argc, char **argv)
 	return 0;
 }
 
+/* Whose file is set-user-id: a child that its server may not signal. */
+static int set_user_id(int argc, char **argv)
+{
+	(void)argc, (void)argv;
+	if (sure_fork() == 0) {
+		if (geteuid() != getuid() && setresuid(geteuid(), geteuid(), geteuid()) < 0)
+			_exit(1);
+		(void)setsid();
+		ignore_term();
+		ready();
+	}
+	linger();
+	return 0;
+}
+
 static int exec_loop(int argc, char **argv)
 {
 	long born = argc > 1 ? strtol(argv[1], NULL, 10) : (long)time(NULL);
@@ -197,6 +212,7 @@ const struct animal odd[] = {
 	{ "no_command_line", no_command_line, "a daemon that wiped its command line" },
 	{ "all_closed", all_closed, "closes all descriptors, ignores TERM" },
 	{ "other_user", other_user, "a child of another user in another session" },
+	{ "set_user_id", set_user_id, "a child with the rights of its file's owner, if it is set-user-id" },
 	{ "exec_loop", exec_loop, "executes itself for ever" },
 	{ "burner", burner, "burns a processor, ignores TERM" },
 	{ "poor", poor, "a daemon that has limited itself to nothing" },

@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "config/service_config.h"
 #include "log/log.h"
+#include "process/stats.h"
 
 #define FAKE_PID 0x7ffffff0 /* above any pid_max: /proc has nothing of it */
 #define QUEUE_MAX 64
@@ -254,6 +255,40 @@ int supervisor_kill(struct supervisor *sup, const char *name, int signo, bool le
 	sup->calls++;
 	if (!core_is_active(sup->core, core_find(sup->core, name)))
 		return error_set(err, ESRCH, "'%s' has no process", name);
+	return 0;
+}
+
+int supervisor_reload_service(struct supervisor *sup, const char *name, const struct actor *by, struct error *err)
+{
+	return supervisor_kill(sup, name, 1, true, by, err);
+}
+
+int supervisor_stats(struct supervisor *sup, uint32_t id, bool with_pss, struct stats *out)
+{
+	(void)sup;
+	(void)id;
+	(void)with_pss;
+	*out = (struct stats){ .processes = 2, .rss_bytes = 8192, .pss_bytes = 4096, .fds = 6, .threads = 3 };
+	return 0;
+}
+
+int supervisor_processes(struct supervisor *sup, uint32_t id, stats_tree_fn fn, void *data)
+{
+	const struct stats_process main = { .proc = { .pid = FAKE_PID, .comm = "main", .state = 'S' } };
+	const struct stats_process child = { .proc = { .pid = FAKE_PID - 1, .ppid = FAKE_PID, .comm = "child", .state = 'R' } };
+
+	if (!core_is_active(sup->core, id))
+		return 0;
+	fn(&main, 0, data);
+	fn(&child, 1, data);
+	return 0;
+}
+
+int supervisor_survivors(struct supervisor *sup, uint32_t id, struct tree_list *out)
+{
+	(void)sup;
+	(void)id;
+	(void)out;
 	return 0;
 }
 
