@@ -36,6 +36,7 @@ struct cgroup_root {
 
 struct cgroup {
 	char *path;
+	bool worn; /* cgroup.kill was written, or may have been by an earlier server */
 	const struct cgroup_root *root;
 };
 
@@ -263,7 +264,8 @@ struct cgroup *cgroup_open(struct cgroup_root *root, const char *service, struct
 		return NULL;
 	}
 	cg->root = root;
-	if (mkdir(cg->path, 0755) < 0 && errno != EEXIST) {
+	cg->worn = mkdir(cg->path, 0755) < 0;
+	if (cg->worn && errno != EEXIST) {
 		(void)error_set(err, errno, "cannot make the cgroup '%s': %s", cg->path, strerror(errno));
 		cgroup_close(cg);
 		return NULL;
@@ -314,6 +316,21 @@ int cgroup_remove(struct cgroup *cg)
 		return -EBUSY;
 	each_below(cg->path, remove_below, 0, NULL);
 	return rmdir(cg->path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+int cgroup_renew(struct cgroup *cg)
+{
+	int r;
+
+	if (!cg->worn && access(cg->path, F_OK) == 0)
+		return 0;
+	r = cgroup_remove(cg);
+	if (r < 0)
+		return r;
+	if (mkdir(cg->path, 0755) < 0)
+		return -errno;
+	cg->worn = false;
+	return 1;
 }
 
 int cgroup_dir_fd(const struct cgroup *cg)
@@ -392,6 +409,7 @@ int cgroup_kill(struct cgroup *cg)
 {
 	int r = write_text(cg->path, "cgroup.kill", "1");
 
+	cg->worn = true;
 	if (r == -ENOENT && access(cg->path, F_OK) == 0) { /* Linux before 5.14 */
 		kill_each(cg->path, 0, NULL);
 		r = 0;

@@ -57,6 +57,12 @@ struct cgroup *cgroup_open(struct cgroup_root *root, const char *service, struct
 void cgroup_close(struct cgroup *cg);
 /** Remove the directory and those below it (a service may have made some). 0, -EBUSY: someone lives in it; other negative errno. */
 int cgroup_remove(struct cgroup *cg);
+/**
+ * To be called before a spawn into it. Linux (6.18 at least) kills at once what is cloned into a cgroup whose cgroup.kill was ever written, so such a
+ * one is removed and made again, without limits and with fresh counters. Returns 1 if it was, 0 if there was no need; -EBUSY: someone
+ * lives in it; other negative errno.
+ */
+int cgroup_renew(struct cgroup *cg);
 /** A descriptor of the directory, close-on-exec, for spawn_request.cgroup_fd and tree_query. The caller closes it. Negative errno. */
 int cgroup_dir_fd(const struct cgroup *cg);
 /** Set the limits; 0 lifts one. A controller that is missing: -EOPNOTSUPP with `err` naming the first, after the others were set. */

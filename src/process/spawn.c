@@ -325,7 +325,7 @@ static long try_clone(struct spawn_stack *stack, struct spawn_plan *p, int *pidf
 
 static long clone_child(struct spawn_stack *stack, struct spawn_plan *p, int *pidfd)
 {
-	bool into_cgroup = p->request->cgroup_fd >= 0;
+	bool into_cgroup = p->request->cgroup_fd >= 0 && !p->request->join_cgroup;
 	long pid = try_clone3(stack, p, into_cgroup, pidfd);
 
 	if (into_cgroup && (pid == -E2BIG || pid == -EINVAL)) /* Linux before 5.7 */

@@ -103,6 +103,7 @@ struct spawn_request {
 
 	enum spawn_session session;
 	int cgroup_fd; /* directory of a cgroup v2 to be born in; -1: the caller's */
+	bool join_cgroup; /* the child enters it by cgroup.procs: see cgroup_renew() */
 	bool as_sibling; /* CLONE_PARENT: the caller's parent is the parent */
 	/*
 	 * Mark of the service on the process and all its descendants (tree.h); 0: none. It is kept as the soft

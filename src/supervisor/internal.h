@@ -194,8 +194,8 @@ void cgroups_close(struct supervisor *sup);
 void unit_check_limits(const struct unit *unit);
 /** Make the unit's cgroup, or find the one of an earlier server. Without one the unit runs all the same. */
 void unit_open_cgroup(struct unit *unit);
-/** Its directory, made if need be, for a spawn; -1: none. The caller closes it. */
-int unit_cgroup_fd(struct unit *unit);
+/** Its directory, made if need be, for a spawn, and how to get in (spawn_request.join_cgroup); -1: none. The caller closes it. */
+int unit_cgroup_fd(struct unit *unit, bool *out_join);
 /** The limits of the configuration take effect. */
 void unit_apply_limits(struct unit *unit);
 void unit_close_cgroup(struct unit *unit, bool remove);

@@ -272,8 +272,7 @@ static void begin(struct unit *unit, uint64_t run)
 	}
 	sup->launches++;
 	*l = (struct launch){
-		.sup = sup, .id = unit->id, .serial = unit->serial, .run = run, .file_fds = { -1, -1 }, .ready_fd = -1,
-		.cgroup_fd = unit_cgroup_fd(unit),
+		.sup = sup, .id = unit->id, .serial = unit->serial, .run = run, .file_fds = { -1, -1 }, .ready_fd = -1, .cgroup_fd = -1,
 	};
 	launch_request(unit, &request, rlimits, RLIMITS_MAX);
 	r = open_outputs(unit, l, &request, &value);
@@ -284,7 +283,7 @@ static void begin(struct unit *unit, uint64_t run)
 	request.command = c->exec.text;
 	request.argv = c->exec.argv;
 	request.stdin_path = c->input;
-	request.cgroup_fd = l->cgroup_fd;
+	request.cgroup_fd = l->cgroup_fd = unit_cgroup_fd(unit, &request.join_cgroup);
 	request.pid_slot = state_spawn_pid(sup->state, unit->id);
 	*request.pid_slot = 0;
 	value = "readiness socket or descriptor";

@@ -93,6 +93,13 @@ void unit_apply_limits(struct unit *unit)
 		diag(DIAG_WARN, "%s: %s", unit->config->name, err.msg);
 }
 
+/* Of a new one, which has none. */
+static void set_limits(struct unit *unit)
+{
+	if (unit->config->memory_max || unit->config->pids_max || unit->config->cpu_max)
+		unit_apply_limits(unit);
+}
+
 void unit_open_cgroup(struct unit *unit)
 {
 	struct error err;
@@ -102,25 +109,24 @@ void unit_open_cgroup(struct unit *unit)
 	unit->cgroup = cgroup_open(unit->sup->cgroups, unit->config->name, &err);
 	if (!unit->cgroup)
 		diag(DIAG_WARN, "%s: it runs without a cgroup: %s", unit->config->name, err.msg);
-	if (unit->config->memory_max || unit->config->pids_max || unit->config->cpu_max)
-		unit_apply_limits(unit);
+	set_limits(unit);
 }
 
-int unit_cgroup_fd(struct unit *unit)
+int unit_cgroup_fd(struct unit *unit, bool *out_join)
 {
-	int fd;
+	int r;
 
+	*out_join = false;
 	unit_open_cgroup(unit);
 	if (!unit->cgroup)
 		return -1;
-	fd = cgroup_dir_fd(unit->cgroup);
-	if (fd != -ENOENT)
-		return MAX(fd, -1);
-	/* somebody removed it meanwhile: made anew */
-	cgroup_close(unit->cgroup);
-	unit->cgroup = NULL;
-	unit_open_cgroup(unit);
-	return unit->cgroup ? MAX(cgroup_dir_fd(unit->cgroup), -1) : -1;
+	r = cgroup_renew(unit->cgroup);
+	if (r == 1) {
+		unit->last.oom_kills = 0;
+		set_limits(unit);
+	}
+	*out_join = r < 0; /* somebody lives in it */
+	return MAX(cgroup_dir_fd(unit->cgroup), -1);
 }
 
 void unit_close_cgroup(struct unit *unit, bool remove)

@@ -189,7 +189,7 @@ static int submit(struct task *t, const struct config_command *command)
 	request.env = env;
 	request.stdout_fd = t->pipes->write_fds[LOG_STDOUT];
 	request.stderr_fd = t->pipes->write_fds[LOG_STDERR];
-	request.cgroup_fd = t->cgroup_fd = unit_cgroup_fd(t->unit);
+	request.cgroup_fd = t->cgroup_fd = unit_cgroup_fd(t->unit, &request.join_cgroup);
 	t->early.pid = 0;
 	t->pid_slot = helper_pid_slot(t->unit, &t->own_slot);
 	request.pid_slot = t->pid_slot;

@@ -263,3 +263,22 @@ def test_stats_count_all_descendants(zoo, server):
     row = next(line.split() for line in server.cli("stats").stdout.splitlines() if line.startswith("chain"))
     assert int(row[5]) == total["processes"]
     assert json.loads(server.cli("stats", "--json", "chain").stdout)["chain"]["total"]["processes"] == total["processes"]
+
+
+def test_starts_again_after_every_end(server):
+    """A cgroup that was killed once, by this server or an earlier one, kills nobody who comes later."""
+    server.add("web", "trap '' TERM; (trap '' TERM; sleep 1000) & echo ready; while :; do sleep 60; done", stop_timeout_ms=50,
+               restart="always", restart_delay_ms=10, restart_jitter=0)
+    server.start()
+    for turn in range(4):
+        pid = server.wait_pid("web")
+        wait_for(lambda: len(server.lines("web")) == 2 * turn + 1)
+        processes.kill(pid)
+        wait_for(lambda: len(server.lines("web")) == 2 * turn + 2)
+        server.wait_pid("web", other_than=pid)
+        if turn % 2:
+            server.kill_brain()
+        assert server.cli("stop", "web").returncode == 0
+        assert server.cli("start", "web").returncode == 0
+        wait_for(lambda: len(server.lines("web")) == 2 * turn + 3)
+        assert server.state("web") == "running"
