@@ -68,10 +68,7 @@ struct log_service {
 	int ring_fd;
 	struct list sources;
 	struct list drains;
-	usec_t held_since;  /* the store is waited for; 0: not */
-	uint64_t held_seq;  /* where the store was then, ... */
-	uint64_t seen_seq;  /* ... and when last looked at */
-	usec_t drop_until;  /* until then it is not waited for: it is too slow */
+	uint64_t seen_seq; /* where the store was when it was last looked at */
 	/* all */
 	_Atomic(struct store_log *) store; /* made by the reader at the first line; NULL: none */
 	_Atomic(struct ring *) ring; /* NULL until the first byte */
@@ -104,6 +101,10 @@ struct log_engine {
 	struct list stalled;
 	uint32_t turn;
 	bool stop;
+	usec_t held_since;    /* somebody waits for the store; 0: nobody */
+	uint64_t held_blocks; /* how much it had written then */
+	usec_t drop_until;    /* until then it is not waited for: it hangs in the disk */
+	usec_t impatience;    /* how long that was the last time */
 	/* all */
 	_Atomic bool main_wake; /* main_fd was written and not yet read */
 	_Atomic bool reader_waits; /* for the store */

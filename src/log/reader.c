@@ -29,10 +29,11 @@
 #define PIPE_HOT (256U << 10)
 /* What is in the way is looked at again after so long, if nothing tells before. */
 #define RETRY_MSEC 100
-/* A store that has not moved for so long is too slow to be waited for, ... */
-#define PATIENCE_USEC (100 * USEC_PER_MSEC)
-/* ... for so long. */
-#define IMPATIENT_USEC (10 * USEC_PER_SEC)
+/* A store that has not written anything for so long hangs in the disk and is not waited for, ... */
+#define PATIENCE_USEC (300 * USEC_PER_MSEC)
+/* ... for so long at first, and twice as long each time that it still hangs. */
+#define IMPATIENCE_FIRST (1 * USEC_PER_SEC)
+#define IMPATIENCE_MAX (60 * USEC_PER_SEC)
 
 /* What one turn has found out. */
 struct turn {
@@ -90,39 +91,46 @@ static struct store_log *service_store(struct log_service *svc, struct ring *r)
 	return l;
 }
 
+/* Has the store written nothing at all for too long, though somebody waits for it? */
+static bool store_hangs(struct log_engine *e, usec_t now)
+{
+	if (now < e->drop_until)
+		return true;
+	if (!e->held_since || now - e->held_since < PATIENCE_USEC || store_blocks(e->store) != e->held_blocks)
+		return false;
+	e->impatience = e->impatience ? MIN(e->impatience * 2, IMPATIENCE_MAX) : IMPATIENCE_FIRST;
+	e->drop_until = now + e->impatience;
+	e->held_since = 0;
+	return true;
+}
+
 /*
  * The line that must not be overwritten yet. A service that blocks waits for the store as long as it takes, but for its
- * last words; one that drops waits while the store keeps moving, which is when the processor is the limit and not the disk.
+ * last words; one that drops waits while the store writes anything, for then the processor is the limit and not the disk.
  */
 static uint64_t held_line(struct log_service *svc, struct store_log *l, bool last_words, usec_t now)
 {
-	uint64_t seq;
-
 	if (!l)
 		return UINT64_MAX;
-	seq = store_log_seq(l);
-	svc->seen_seq = seq;
+	svc->seen_seq = store_log_seq(l);
 	if (svc->opts.on_full == LOG_FULL_BLOCK && !last_words)
-		return seq;
-	if (store_log_error(l) || now < svc->drop_until)
-		return UINT64_MAX;
-	if (!svc->held_since || seq != svc->held_seq)
-		return seq;
-	if (now - svc->held_since < PATIENCE_USEC)
-		return seq;
-	svc->held_since = 0;
-	svc->drop_until = now + IMPATIENT_USEC;
-	return UINT64_MAX;
+		return svc->seen_seq;
+	return store_log_error(l) || store_hangs(svc->engine, now) ? UINT64_MAX : svc->seen_seq;
 }
 
 /* The store is in the way: it hurries, and wakes us when it has moved. */
 static void hold(struct log_service *svc, struct store_log *l, usec_t now)
 {
+	struct log_engine *e = svc->engine;
+	uint64_t blocks;
+
 	if (!l)
 		return;
-	if (!svc->held_since || svc->seen_seq != svc->held_seq) {
-		svc->held_since = now;
-		svc->held_seq = svc->seen_seq;
+	blocks = store_blocks(e->store);
+	if (!e->held_since || blocks != e->held_blocks) {
+		e->impatience = blocks != e->held_blocks ? 0 : e->impatience;
+		e->held_since = now;
+		e->held_blocks = blocks;
 	}
 	store_log_poke(l, ring_capacity(atomic_load(&svc->ring)));
 }
@@ -541,6 +549,8 @@ void *reader_main(void *data)
 			}
 		}
 		turn_end(e, &t);
+		if (list_empty(&e->stalled))
+			e->held_since = 0;
 		if (t.nap != USEC_NEVER && t.nap >= NAP_MIN_USEC)
 			nap(e, t.nap);
 	}

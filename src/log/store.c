@@ -28,7 +28,7 @@
 #define RETRY_FIRST (100 * USEC_PER_MSEC)
 #define RETRY_MAX (30 * USEC_PER_SEC)
 /* Blocks of one log before the next log has its turn. */
-#define BLOCKS_PER_TURN 8
+#define BLOCKS_PER_TURN 4
 /* Files kept open for logs that are quiet for the moment. */
 #define OPEN_MAX 64
 /* The server before us may be dying: its lock goes with it. */
@@ -166,6 +166,7 @@ static bool serve(struct store_log *l)
 	for (int i = 0; code > 0 && (i < BLOCKS_PER_TURN || atomic_load(&l->closing)); i++) {
 		code = store_write_block(l, &opts);
 		if (code >= 0) {
+			atomic_fetch_add(&l->store->blocks, 1);
 			l->delay = 0;
 			atomic_store(&l->error, 0);
 		} else {
@@ -411,6 +412,11 @@ int store_log_new(struct store *s, const char *name, const struct store_opts *op
 	atomic_store(&l->seq, l->at.seq);
 	*out = l;
 	return 0;
+}
+
+uint64_t store_blocks(const struct store *s)
+{
+	return atomic_load(&s->blocks);
 }
 
 void store_log_set(struct store_log *l, const struct store_opts *opts)

@@ -47,6 +47,9 @@ int store_new(const char *dir, uint64_t max_total, store_progress_fn fn, void *d
  */
 bool store_free(struct store *s, usec_t patience);
 
+/** Blocks written since the start, of all logs. Any thread. It stands still while the disk hangs, and when all is stored. */
+uint64_t store_blocks(const struct store *s);
+
 /** Follow `ring` (one hold is taken). Any thread. Returns 0, -EINVAL (the name can't be a directory's) or -ENOMEM. */
 int store_log_new(struct store *s, const char *name, const struct store_opts *opts, struct ring *ring,
 		  struct store_log **out);

@@ -59,6 +59,7 @@ struct store {
 	pthread_t zipper;
 	/* all */
 	_Atomic bool abandoned;
+	_Atomic uint64_t blocks;
 	_Atomic int64_t total; /* bytes of all segments */
 	/* the store's thread */
 	struct list retry;

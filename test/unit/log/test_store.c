@@ -328,6 +328,49 @@ static void test_full_disk(void **state)
 	testing_dir_remove(dir);
 }
 
+/* Many that flood, with the default policy: the processor is the limit, not the disk, so nothing is dropped. */
+static void test_flood_of_many_drops_nothing(void **state)
+{
+	enum { SERVICES = 20, LINES = 20000 };
+	struct rig rig = { 0 };
+	struct log_service_opts opts = { .store = true, .max_files = 1000, .ring = { .max_bytes = 128U << 10 } };
+	struct log_service *svcs[SERVICES];
+	struct rig_numbers n;
+	struct log_stats st;
+	char name[16];
+	char dir[32];
+
+	(void)state;
+	testing_dir_make(dir);
+	rig_start(&rig, dir);
+	for (int i = 0; i < SERVICES; i++) {
+		int out;
+
+		(void)snprintf(name, sizeof(name), "s%d", i);
+		svcs[i] = rig_service(&rig, name, &opts);
+		out = rig_pipe(svcs[i], 1, LOG_STDOUT);
+		if (fork() == 0) {
+			write_numbers(out, 0, LINES);
+			_exit(0);
+		}
+		close(out);
+	}
+	RIG_WAIT(&rig, rig.ended == SERVICES);
+	for (int i = 0; i < SERVICES; i++) {
+		rig_wait_stored(&rig, svcs[i]);
+		log_service_stats(svcs[i], &st);
+		assert_int_equal(st.store_dropped, 0);
+		assert_int_equal(st.stored_lines, LINES);
+		n = stored_numbers(dir, log_service_name(svcs[i]), 0);
+		assert_int_equal(n.lines, LINES);
+		assert_int_equal(n.wrong, 0);
+	}
+	while (wait(NULL) > 0)
+		continue;
+	rig_stop(&rig);
+	testing_dir_remove(dir);
+}
+
 static void test_directory_that_can_not_be_made(void **state)
 {
 	struct rig rig = { 0 };
@@ -436,6 +479,7 @@ int main(void)
 		cmocka_unit_test(test_restart_goes_on_and_repairs),
 		cmocka_unit_test(test_one_server_per_directory),
 		cmocka_unit_test(test_full_disk),
+		cmocka_unit_test(test_flood_of_many_drops_nothing),
 		cmocka_unit_test(test_directory_that_can_not_be_made),
 		cmocka_unit_test(test_killed_store_loses_and_doubles_nothing),
 	};
