@@ -56,6 +56,19 @@ def test_suite_that_ended_badly_without_a_failed_case(verdict):
     assert lines == ["FAILED a: s: Aborted", "1 passed, 1 failed, 0 skipped"]
 
 
+def test_a_skip_of_cmocka_is_no_failure(verdict):
+    suite = """<testsuite name="s" tests="2" failures="1" errors="0"><testcase name="1 - a"/>
+<testcase name="2"><failure/><system-out>test_b</system-out></testcase><system-out>1..2
+ok 1 - a
+not ok 2 # SKIP test_b
+</system-out></testsuite>"""
+    code, lines = verdict(a_xml=suite)
+    assert code == 0
+    assert lines == ["SKIPPED a: s.test_b: the test skipped itself: it needs what is not here", "1 passed, 0 failed, 1 skipped"]
+    code, lines = verdict(a_xml=suite.replace("# SKIP test_b", "- test_b"))
+    assert code == 1
+
+
 def test_step_reports(verdict):
     code, lines = verdict(a_step="fail clang\nx.c:1: error\nx.c:2: error\n", b_step="skip musl\nno musl-gcc\n", c_step="odd")
     assert code == 1
