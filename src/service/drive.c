@@ -272,7 +272,7 @@ static void spread_turn(struct core *core, struct service *s, usec_t now, struct
 		send_via(core, s, EV_RESTART, todo, now, out);
 	if (todo & TODO_START)
 		send_via(core, s, EV_START, todo, now, out);
-	if (todo & TODO_KILL) {
+	if (todo & TODO_KILL && need_active(s)) {
 		const struct core_event ev = { .kind = EV_TIMER, .id = s->id, .timer = TIMER_SHUTDOWN };
 
 		(void)machine_step(core, s, &ev, now, out);

@@ -16,7 +16,7 @@ enum service_state active_start(struct step *st)
 	/* its stop waited for dependents to go: taken back */
 	st->s->rec.failure = FAILURE_NONE;
 	step_come_up(st);
-	core_queue(st->core, st->s, TODO_NOTIFY);
+	core_queue(st->core, st->s, TODO_NOTIFY | TODO_CHECK | TODO_FULL);
 	step_announce(st, step_here(st));
 	return step_here(st);
 }
@@ -48,23 +48,13 @@ enum service_state active_restart(struct step *st)
 	return step_here(st);
 }
 
-enum service_state active_check(struct step *st)
-{
-	if (!need_going_down(st->s) || need_dependents_gone(st->core, st->s))
-		return step_here(st);
-	step_because_of_wish(st);
-	return step_begin_stop(st, (enum failure)st->s->rec.failure);
-}
-
-enum service_state running_check(struct step *st)
+/* A target is up as long as its members are. */
+static enum service_state target_check(struct step *st)
 {
 	uint32_t dep = 0;
 	unsigned int blocked;
-	enum need need;
+	enum need need = need_to_start(st->core, st->s, true, &dep, &blocked);
 
-	if (!st->s->policy.target || need_going_down(st->s))
-		return active_check(st);
-	need = need_to_start(st->core, st->s, true, &dep, &blocked);
 	if (need == NEED_NOTHING || !(need != NEED_WAIT || blocked & 1U << BLOCK_WAITING_ON))
 		return step_here(st);
 	core_queue(st->core, st->s, TODO_CRASH);
@@ -74,6 +64,16 @@ enum service_state running_check(struct step *st)
 	if (graph_dep(st->core, st->s, st->s->watch_dep))
 		st->cause.other = graph_dep(st->core, st->s, st->s->watch_dep)->id;
 	return SERVICE_BLOCKED;
+}
+
+enum service_state active_check(struct step *st)
+{
+	if (!need_going_down(st->s))
+		return st->s->policy.target ? target_check(st) : step_here(st);
+	if (need_dependents_gone(st->core, st->s))
+		return step_here(st);
+	step_because_of_wish(st);
+	return step_begin_stop(st, (enum failure)st->s->rec.failure);
 }
 
 /* The process was only the shell, which could not start the command: no restart would help, and none is counted. */
@@ -217,7 +217,7 @@ enum service_state running_health(struct step *st)
 {
 	struct service_record *rec = &st->s->rec;
 
-	if (need_going_down(st->s))
+	if (need_going_down(st->s) || st->s->policy.target)
 		return step_too_late(st);
 	step_because(st, RULE_HEALTH, CORE_NONE);
 	rec->attempts = st->ev->ok ? 0 : st->ev->attempts;

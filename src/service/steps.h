@@ -92,7 +92,6 @@ enum service_state active_start(struct step *st);
 enum service_state active_stop(struct step *st);
 enum service_state active_restart(struct step *st);
 enum service_state active_check(struct step *st);
-enum service_state running_check(struct step *st);
 enum service_state active_exited(struct step *st);
 enum service_state active_timer(struct step *st);
 enum service_state starting_pre_start_done(struct step *st);

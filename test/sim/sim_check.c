@@ -199,6 +199,22 @@ static void check_process(struct sim *sim, uint32_t id, const struct service_rec
 			      service_state_name((enum service_state)rec->state));
 }
 
+/* A target is up only as long as all that it requires is. */
+static void check_target(struct sim *sim, uint32_t id, const struct service_record *rec)
+{
+	enum dep_kind kind;
+	const char *name;
+	uint32_t dep;
+
+	if (!core_policy(sim->core, id)->target || rec->state != SERVICE_RUNNING || rec->wish == WISH_DOWN ||
+	    rec->flags & RECORD_AGAIN)
+		return;
+	for (size_t i = 0; core_dependency(sim->core, id, i, &kind, &name, &dep); i++) {
+		if (kind == DEP_REQUIRES && !core_is_satisfied(sim->core, dep))
+			sim_violation(sim, "target %s is up without %s", sim->fakes[id].name, name);
+	}
+}
+
 /* Nobody waits for what is there already: a wake-up would be lost. */
 static void check_waits(struct sim *sim, uint32_t id, const struct service_record *rec)
 {
@@ -238,6 +254,7 @@ void sim_check(struct sim *sim)
 		check_record(sim, id, rec);
 		check_process(sim, id, rec);
 		check_waits(sim, id, rec);
+		check_target(sim, id, rec);
 		if (sim->isolated && !sim->shutting_down && sim->fakes[id].asked != (enum service_wish)rec->wish &&
 		    rec->wish_cause.rule != RULE_HEALTH)
 			sim->fakes[id].asked = WISH_N; /* judged at rest */

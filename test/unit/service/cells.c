@@ -56,6 +56,20 @@ static void blocked_with_leftovers(struct world *w)
 	world_advance(w, 1 * SEC);
 }
 
+/* x is to stop, with what it left behind; first its user goes. */
+static void inactive_with_leftovers(struct world *w)
+{
+	(void)world_add_deps(w, "user", world_policy(), "requires:x");
+	blocked_with_leftovers(w);
+	start(w, "user");
+	(void)world_event(w, EV_STOP, "rival");
+	world_stopped(w, "rival");
+	exit_leaving(w, "x");
+	start(w, "rival");
+	world_advance(w, 100 * SEC);
+	(void)world_event(w, EV_STOP, "x");
+}
+
 static void blocked_on_filters(struct world *w)
 {
 	struct service_policy p = world_policy();
@@ -301,6 +315,12 @@ static void exited_well(struct world *w)
 	(void)world_exit(w, "x", 0, 0);
 }
 
+static void exited_well_with_leftovers(struct world *w)
+{
+	starting_oneshot(w);
+	(void)world_send(w, (struct core_event){ .kind = EV_EXITED, .id = 0, .run = 1, .leftovers = true });
+}
+
 static void exited_to_restart(struct world *w)
 {
 	running(w);
@@ -354,6 +374,7 @@ static const struct {
 } situations[] = {
 	{ "inactive", inactive },
 	{ "inactive, status = stop", inactive_by_status },
+	{ "inactive, leftovers, dependent ends", inactive_with_leftovers },
 	{ "blocked on a dependency", blocked_on_dependency },
 	{ "blocked on a conflict, leftovers", blocked_with_leftovers },
 	{ "blocked, filters are looked at", blocked_on_filters },
@@ -387,6 +408,7 @@ static const struct {
 	{ "stopping, post_stop, taken back", stopping_post_stop_taken_back },
 	{ "exited, was stopped", exited_stopped },
 	{ "exited well", exited_well },
+	{ "exited well, leftovers", exited_well_with_leftovers },
 	{ "exited, will restart", exited_to_restart },
 	{ "failed, will restart, leftovers", failed_to_restart },
 	{ "failed for good, leftovers", failed_for_good },
@@ -538,6 +560,8 @@ static void write_line(struct strbuf *out, size_t situation, size_t event)
 	(void)strbuf_addf(out, "    %-24s %s", events[event].name, result_name(r));
 	write_record(out, &w, world_record(&w, "x"));
 	write_effects(out, &w);
+	if (core_bugs(w.core, NULL) && r != -EPROTO)
+		(void)strbuf_addf(out, " BUG");
 	(void)strbuf_addf(out, "\n");
 	core_free(w.core);
 }

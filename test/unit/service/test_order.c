@@ -87,12 +87,40 @@ static void nobody_starts_on_a_target_that_waits_again(void **state)
 	world_fini(&w);
 }
 
+/* t was to go with b and is wanted up again; b goes all the same: t can't be up without it. */
+static void a_target_that_is_taken_back_looks_at_its_members(void **state)
+{
+	struct world w;
+	struct service_policy target = world_policy();
+
+	(void)state;
+	world_init(&w);
+	target.target = true;
+	(void)world_add_deps(&w, "b", world_policy(), NULL);
+	(void)world_add_deps(&w, "t", target, "requires:b");
+	(void)world_add_deps(&w, "user", world_policy(), "requires:t");
+	world_event(&w, EV_START, "b");
+	world_event(&w, EV_START, "t");
+	world_event(&w, EV_START, "user");
+	world_event(&w, EV_RESTART, "b");
+	world_event(&w, EV_STOP, "t");
+	assert_state(&w, "t", SERVICE_RUNNING);
+	world_event(&w, EV_START, "t");
+	assert_state(&w, "t", SERVICE_BLOCKED);
+	world_stopped(&w, "user");
+	world_stopped(&w, "b");
+	assert_state(&w, "b", SERVICE_RUNNING);
+	assert_state(&w, "t", SERVICE_RUNNING);
+	world_fini(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nobody_starts_on_one_that_a_crash_takes_down),
 		cmocka_unit_test(nobody_starts_on_a_target_whose_member_crashed),
 		cmocka_unit_test(nobody_starts_on_a_target_that_waits_again),
+		cmocka_unit_test(a_target_that_is_taken_back_looks_at_its_members),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
