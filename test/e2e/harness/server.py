@@ -118,10 +118,21 @@ class Server:
         return [str(binary("zinit-server")), "-c", str(self.services), "-s", str(self.socket),
                 "--settings", str(self.settings), *map(str, arguments)]
 
+    def copied(self, *names):
+        """Copies of programs where every user may reach them, which a build directory need not be. The first one's path."""
+        place = self.dir / "bin"
+        place.mkdir(exist_ok=True)
+        for name in names:
+            shutil.copy2(binary(name), place / name)
+        return place / names[0]
+
     def spawn(self, *arguments, env=None, prefix=()):
-        """Start the server and do not wait for it."""
+        """Start the server and do not wait for it. `prefix`: a command before it, which makes it another user."""
+        command = self.command(*arguments)
+        if prefix:
+            command[0] = str(self.copied("zinit-server", "zinit-keeper"))
         with open(self.output, "ab") as out:
-            self.process = subprocess.Popen([*prefix, *self.command(*arguments)], stdin=subprocess.DEVNULL, stdout=out,
+            self.process = subprocess.Popen([*prefix, *command], stdin=subprocess.DEVNULL, stdout=out,
                                             stderr=out, env=self.environment(env), start_new_session=True)
         return self.process
 
