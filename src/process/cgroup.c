@@ -340,6 +340,13 @@ int cgroup_dir_fd(const struct cgroup *cg)
 	return fd < 0 ? -errno : fd;
 }
 
+int cgroup_fd_or_none(const struct cgroup *cg)
+{
+	int fd = cg ? cgroup_dir_fd(cg) : -1;
+
+	return fd < 0 ? -1 : fd;
+}
+
 static void limit_text(uint64_t value, char *out, size_t size)
 {
 	if (value)

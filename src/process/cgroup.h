@@ -65,6 +65,8 @@ int cgroup_remove(struct cgroup *cg);
 int cgroup_renew(struct cgroup *cg);
 /** A descriptor of the directory, close-on-exec, for spawn_request.cgroup_fd and tree_query. The caller closes it. Negative errno. */
 int cgroup_dir_fd(const struct cgroup *cg);
+/** The same, with -1 for every error, and for NULL. */
+int cgroup_fd_or_none(const struct cgroup *cg);
 /** Set the limits; 0 lifts one. A controller that is missing: -EOPNOTSUPP with `err` naming the first, after the others were set. */
 int cgroup_set_limits(struct cgroup *cg, const struct cgroup_limits *limits, struct error *err);
 /** SIGKILL to all in it, by cgroup.kill (5.14), else one by one. Returns 0 or negative errno. */

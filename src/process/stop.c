@@ -448,7 +448,7 @@ struct stop *stop_new(struct stopper *stopper, const struct stop_target *target,
 	}
 	stop->stopper = stopper;
 	stop->target = *target;
-	stop->cgroup_fd = target->cgroup ? MAX(cgroup_dir_fd(target->cgroup), -1) : -1;
+	stop->cgroup_fd = cgroup_fd_or_none(target->cgroup);
 	stop->look_again = LOOK_AGAIN_FIRST;
 	stop->main_watch.fd = -1;
 	stop->main_reaped = target->main <= 0;
@@ -519,7 +519,7 @@ bool stop_finds(struct stopper *stopper, const struct stop_target *target, bool 
 		.main = target->main,
 		.reaper = stopper->reaper,
 		.tag = target->tag,
-		.cgroup_fd = target->cgroup ? MAX(cgroup_dir_fd(target->cgroup), -1) : -1,
+		.cgroup_fd = cgroup_fd_or_none(target->cgroup),
 	};
 	bool found;
 
@@ -538,7 +538,7 @@ int stop_signal_service(struct stopper *stopper, const struct stop_target *targe
 	struct stop once = {
 		.stopper = stopper,
 		.target = *target,
-		.cgroup_fd = target->cgroup ? MAX(cgroup_dir_fd(target->cgroup), -1) : -1,
+		.cgroup_fd = cgroup_fd_or_none(target->cgroup),
 		.main_reaped = target->main <= 0,
 	};
 	int r = signal_by_mode(&once, signo);

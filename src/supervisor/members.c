@@ -126,7 +126,7 @@ int unit_cgroup_fd(struct unit *unit, bool *out_join)
 		set_limits(unit);
 	}
 	*out_join = r < 0; /* somebody lives in it */
-	return MAX(cgroup_dir_fd(unit->cgroup), -1);
+	return cgroup_fd_or_none(unit->cgroup);
 }
 
 void unit_close_cgroup(struct unit *unit, bool remove)
@@ -161,7 +161,7 @@ static struct tree_query query_of(const struct unit *unit)
 		.main = target.main,
 		.reaper = getppid(),
 		.tag = target.tag,
-		.cgroup_fd = unit->cgroup ? MAX(cgroup_dir_fd(unit->cgroup), -1) : -1,
+		.cgroup_fd = cgroup_fd_or_none(unit->cgroup),
 	};
 }
 

@@ -188,6 +188,9 @@ static int make(struct unit *unit, struct run_pipes *pipes)
 			r = is_reserved(fds[1]) ? -EMFILE : 0;
 		}
 	}
+	/* after the pipes: a service that finds no room for those must not take a descriptor for its ring from others */
+	if (r == 0)
+		r = unit_open_log(unit, -1, KEEPER_NO_SLOT);
 	if (r == 0)
 		r = attach(unit, pipes, read_fds);
 	auto_close(&read_fds[0]);
@@ -204,11 +207,8 @@ struct run_pipes *pipes_open(struct unit *unit, uint64_t run, int *out_error)
 	if (!pipes) {
 		pipes = new_pipes(unit, run);
 		r = pipes ? 0 : -ENOMEM;
-		if (r == 0 && (logs_stdout(unit->config) || logs_stderr(unit->config))) {
-			r = unit_open_log(unit, -1, KEEPER_NO_SLOT);
-			if (r == 0)
-				r = make(unit, pipes);
-		}
+		if (r == 0 && (logs_stdout(unit->config) || logs_stderr(unit->config)))
+			r = make(unit, pipes);
 		if (r < 0 && pipes) {
 			pipes->open = 0;
 			drop_if_done(unit->sup, pipes);
