@@ -136,16 +136,20 @@ static void fail(struct store_log *l, int code)
 static void rest(struct store_log *l)
 {
 	struct store *s = l->store;
+	bool closing;
 
 	list_remove(&l->node);
-	if (atomic_load(&l->closing)) {
+	(void)pthread_mutex_lock(&s->lock);
+	closing = atomic_load(&l->closing);
+	if (!closing) {
+		list_append(&s->open, &l->node);
+		atomic_store(&l->queued, false);
+	}
+	(void)pthread_mutex_unlock(&s->lock);
+	if (closing) {
 		free_log(l);
 		return;
 	}
-	(void)pthread_mutex_lock(&s->lock);
-	list_append(&s->open, &l->node);
-	atomic_store(&l->queued, false);
-	(void)pthread_mutex_unlock(&s->lock);
 	/* Lines that came before `queued` was cleared were not announced. */
 	atomic_thread_fence(memory_order_seq_cst);
 	if (ring_head(l->ring) > l->at.seq || atomic_load(&l->closing))
@@ -426,6 +430,19 @@ void store_log_set(struct store_log *l, const struct store_opts *opts)
 	(void)pthread_mutex_unlock(&l->store->lock);
 }
 
+/* With the lock held. */
+static void enqueue(struct store_log *l, bool urgent)
+{
+	struct store *s = l->store;
+
+	if (!atomic_exchange(&l->queued, true)) {
+		list_remove(&l->node);
+		list_append(&s->dirty, &l->node);
+	}
+	s->urgent = s->urgent || urgent;
+	(void)pthread_cond_signal(&s->wake);
+}
+
 void store_log_poke(struct store_log *l, uint64_t bytes)
 {
 	struct store *s = l->store;
@@ -438,12 +455,7 @@ void store_log_poke(struct store_log *l, uint64_t bytes)
 	if (atomic_load(&l->queued) && !urgent)
 		return;
 	(void)pthread_mutex_lock(&s->lock);
-	if (!atomic_exchange(&l->queued, true)) {
-		list_remove(&l->node);
-		list_append(&s->dirty, &l->node);
-	}
-	s->urgent = s->urgent || urgent;
-	(void)pthread_cond_signal(&s->wake);
+	enqueue(l, urgent);
 	(void)pthread_mutex_unlock(&s->lock);
 }
 
@@ -464,8 +476,13 @@ uint64_t store_log_repaired(const struct store_log *l)
 
 void store_log_close(struct store_log *l, store_closed_fn fn, void *data)
 {
+	struct store *s = l->store;
+
 	l->closed = fn;
 	l->closed_data = data;
+	/* In one piece: once the store's thread has seen `closing`, the log is gone. */
+	(void)pthread_mutex_lock(&s->lock);
 	atomic_store(&l->closing, true);
-	store_log_poke(l, URGENT_BYTES);
+	enqueue(l, true);
+	(void)pthread_mutex_unlock(&s->lock);
 }
