@@ -25,7 +25,7 @@ SECTION_OF = {key: section for section, keys in SECTIONS.items() for key in keys
 
 
 def binary(name):
-    for folder in ("src/server", "src/keeper", "src/cli", "bin", "."):
+    for folder in ("src/server", "src/keeper", "src/worker", "src/cli", "bin", "."):
         path = BUILD / folder / name
         if path.is_file():
             return path
@@ -130,7 +130,7 @@ class Server:
         """Start the server and do not wait for it. `prefix`: a command before it, which makes it another user."""
         command = self.command(*arguments)
         if prefix:
-            command[0] = str(self.copied("zinit-server", "zinit-keeper"))
+            command[0] = str(self.copied("zinit-server", "zinit-keeper", "zinit-prober"))
         with open(self.output, "ab") as out:
             self.process = subprocess.Popen([*prefix, *command], stdin=subprocess.DEVNULL, stdout=out,
                                             stderr=out, env=self.environment(env), start_new_session=True)
