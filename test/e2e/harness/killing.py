@@ -15,6 +15,7 @@ RUN = 'n=$(($(cat $FILE) + 1)); echo $n > $FILE; '
 # The child is born before there is a trap: a TERM that a shell traps between its fork(2) and execve(2) is lost.
 UP_AND_DOWN = RUN + "sleep 1003 & trap 'echo down $n; exit 0' TERM; echo up $n; wait"
 EXIT_CODES = 7
+LIFE_EVERY = 4
 
 
 def brain_of(keeper):
@@ -184,7 +185,10 @@ def run(server, kills, seed):
     load = Load(server)
     load.start()
     try:
-        for _ in range(kills):
+        for n in range(kills):
+            # servers that never get ready come at growing intervals: let one live long enough now and then
+            if n % LIFE_EVERY == 0:
+                patiently(lambda: server.rpc("system.ping"), 60)
             load.kill(rng)
             assert server.process.poll() is None, f"the keeper ended: {server.process.returncode}"
     finally:
