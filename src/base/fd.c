@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Owns: whole reads and writes of files, descriptor flags and descriptor passing. */
+/* Owns: whole reads and writes of files, directories, descriptor flags and descriptor passing. */
 #include "base/fd.h"
 
 #include <errno.h>
@@ -33,6 +33,25 @@ int fd_write_all(int fd, const void *data, size_t len)
 		len -= (size_t)n;
 	}
 	return 0;
+}
+
+int fd_make_dirs(const char *path, mode_t mode)
+{
+	char partial[PATH_MAX];
+
+	if (!path[0])
+		return -ENOENT;
+	if (!str_copy(partial, sizeof(partial), path))
+		return -ENAMETOOLONG;
+	for (char *p = partial + 1; *p; p++) {
+		if (*p != '/')
+			continue;
+		*p = '\0';
+		if (mkdir(partial, 0755) < 0 && errno != EEXIST)
+			return -errno;
+		*p = '/';
+	}
+	return mkdir(partial, mode) < 0 && errno != EEXIST ? -errno : 0;
 }
 
 static int set_flag(int fd, int get, int set, int flag, bool on)

@@ -15,6 +15,8 @@
 
 /** Write all of `len` bytes; EINTR is retried, EAGAIN is an error. Returns 0 or negative errno. */
 int fd_write_all(int fd, const void *data, size_t len);
+/** Make a directory with `mode`, and what is missing above it with 0755. Returns 0, also if it is there, or negative errno. */
+int fd_make_dirs(const char *path, mode_t mode);
 /** Set or clear O_NONBLOCK. Returns 0 or negative errno. */
 int fd_set_nonblock(int fd, bool on);
 /** Set or clear FD_CLOEXEC. Returns 0 or negative errno. */

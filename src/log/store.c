@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -34,23 +33,6 @@
 /* The server before us may be dying: its lock goes with it. */
 #define LOCK_TRIES 50
 #define LOCK_PAUSE_NSEC 10000000L
-
-static int make_dirs(const char *dir)
-{
-	char path[STORE_PATH_MAX];
-
-	if (!str_copy(path, sizeof(path), dir))
-		return -ENAMETOOLONG;
-	for (char *p = path + 1; *p; p++) {
-		if (*p != '/')
-			continue;
-		*p = '\0';
-		if (mkdir(path, 0755) < 0 && errno != EEXIST)
-			return -errno;
-		*p = '/';
-	}
-	return mkdir(path, 0750) < 0 && errno != EEXIST ? -errno : 0;
-}
 
 static int lock_file(int fd)
 {
@@ -74,7 +56,7 @@ int store_open_dir(struct store *s)
 
 	if (s->lock_fd >= 0)
 		return 0;
-	code = make_dirs(s->dir);
+	code = fd_make_dirs(s->dir, 0750);
 	if (code < 0)
 		return code;
 	if (snprintf(path, sizeof(path), "%s/.lock", s->dir) >= (int)sizeof(path))

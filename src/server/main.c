@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/diag.h"
@@ -96,26 +95,6 @@ static int load_settings(struct brain *b, struct error *err)
 	return 0;
 }
 
-static int make_dirs(const char *path)
-{
-	char partial[PATH_MAX];
-
-	if (!str_copy(partial, sizeof(partial), path))
-		return -ENAMETOOLONG;
-	for (char *p = partial + 1;; p++) {
-		char c = *p;
-
-		if (c != '/' && c != '\0')
-			continue;
-		*p = '\0';
-		if (mkdir(partial, 0750) < 0 && errno != EEXIST)
-			return -errno;
-		*p = c;
-		if (!c)
-			return 0;
-	}
-}
-
 /* Two servers that write the same segments would destroy them. The keeper holds the lock over our death. */
 static int lock_log_dir(struct brain *b, struct error *err)
 {
@@ -125,7 +104,7 @@ static int lock_log_dir(struct brain *b, struct error *err)
 	b->lock_fd = supervisor_take_kept_fd(b->supervisor, LOCK_KEY);
 	if (b->lock_fd >= 0)
 		return 0;
-	r = make_dirs(b->log_dir);
+	r = fd_make_dirs(b->log_dir, 0750);
 	if (r < 0)
 		return error_set(err, -r, "making the log directory '%s': %s", b->log_dir, strerror(-r));
 	(void)snprintf(path, sizeof(path), "%s/.owner", b->log_dir);

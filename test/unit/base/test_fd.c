@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../testing.h"
+#include "../testing_dir.h"
 
 static void test_atomic_write_then_read(void **state)
 {
@@ -79,11 +79,30 @@ static void test_descriptors_pass_and_too_long_a_message_leaks_none(void **state
 	assert_int_equal(fd_receive_message(pair[1], data, sizeof(data), 0, got), 0);
 }
 
+static void test_make_dirs(void **state)
+{
+	char root[TESTING_DIR_SIZE];
+	char path[64];
+	struct stat st;
+
+	(void)state;
+	testing_dir_make(root);
+	(void)snprintf(path, sizeof(path), "%s/a/b/c", root);
+	assert_int_equal(fd_make_dirs(path, 0700), 0);
+	assert_int_equal(fd_make_dirs(path, 0755), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0700);
+	assert_int_equal(fd_make_dirs("/proc/none/here", 0700), -ENOENT);
+	assert_int_equal(fd_make_dirs("", 0700), -ENOENT);
+	testing_dir_remove(root);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_atomic_write_then_read),
 		cmocka_unit_test(test_atomic_write_reports_its_path),
+		cmocka_unit_test(test_make_dirs),
 		cmocka_unit_test(test_descriptors_pass_and_too_long_a_message_leaks_none),
 	};
 
