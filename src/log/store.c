@@ -262,11 +262,25 @@ static void give_up(struct store *s)
 	}
 }
 
+static void release(struct store *s)
+{
+	if (!s)
+		return;
+	auto_close(&s->lock_fd);
+	(void)pthread_cond_destroy(&s->wake);
+	(void)pthread_cond_destroy(&s->ended);
+	(void)pthread_mutex_destroy(&s->lock);
+	free(s->block);
+	free(s->dir);
+	free(s);
+}
+
 static void *store_main(void *data)
 {
 	struct store *s = data;
 	struct list todo;
 	struct list again;
+	bool abandoned;
 
 	(void)prctl(PR_SET_NAME, "log-store");
 	list_init(&todo);
@@ -287,22 +301,13 @@ static void *store_main(void *data)
 	store_zip_end(s);
 	(void)pthread_mutex_lock(&s->lock);
 	s->stopped = true;
+	abandoned = atomic_load(&s->abandoned);
 	(void)pthread_cond_broadcast(&s->ended);
 	(void)pthread_mutex_unlock(&s->lock);
+	/* Nobody waits any more: what hung in the disk has come to its end after all. */
+	if (abandoned)
+		release(s);
 	return NULL;
-}
-
-static void release(struct store *s)
-{
-	if (!s)
-		return;
-	auto_close(&s->lock_fd);
-	(void)pthread_cond_destroy(&s->wake);
-	(void)pthread_cond_destroy(&s->ended);
-	(void)pthread_mutex_destroy(&s->lock);
-	free(s->block);
-	free(s->dir);
-	free(s);
 }
 
 DEFINE_AUTO(struct store, auto_store, release)
@@ -366,12 +371,13 @@ bool store_free(struct store *s, usec_t patience)
 	while (!s->stopped && monotonic() < deadline)
 		wait_until(&s->ended, &s->lock, deadline);
 	stopped = s->stopped;
-	atomic_store(&s->abandoned, !stopped);
-	(void)pthread_mutex_unlock(&s->lock);
 	if (!stopped) {
+		atomic_store(&s->abandoned, true);
 		(void)pthread_detach(s->thread);
-		return false;
 	}
+	(void)pthread_mutex_unlock(&s->lock);
+	if (!stopped)
+		return false;
 	(void)pthread_join(s->thread, NULL);
 	release(s);
 	return true;
