@@ -48,13 +48,24 @@ static void invalid_add(struct supervisor *sup, const char *path, const char *na
 		invalid_free(invalid);
 }
 
-static void report(enum diag_level level, const struct problems *problems, const char *path)
+static void report(const struct problems *problems, const char *path)
 {
 	for (size_t i = 0; i < problems->n; i++) {
 		AUTO(strbuf_fini) struct strbuf line = STRBUF(DIAG_LINE_MAX);
 
 		problem_format(&problems->items[i], path, &line);
-		diag(level, "%s", strbuf_str(&line));
+		diag(problems->items[i].level == PROBLEM_ERROR ? DIAG_ERROR : DIAG_WARN, "%s", strbuf_str(&line));
+	}
+}
+
+static void format_level(const struct loaded *item, enum problem_level level, struct strbuf *out)
+{
+	for (size_t i = 0; i < item->problems.n; i++) {
+		if (item->problems.items[i].level != level)
+			continue;
+		if (out->len)
+			(void)strbuf_puts(out, "\n");
+		problem_format(&item->problems.items[i], item->path, out);
 	}
 }
 
@@ -62,12 +73,12 @@ static void note_invalid(struct supervisor *sup, const struct loaded *item, bool
 {
 	AUTO(strbuf_fini) struct strbuf text = STRBUF(4096);
 
-	problems_format(&item->problems, item->path, &text);
-	while (text.len && text.data[text.len - 1] == '\n')
-		text.data[--text.len] = '\0';
+	/* a list shows the first line: it has to be one of those that made the file invalid */
+	format_level(item, PROBLEM_ERROR, &text);
+	format_level(item, PROBLEM_WARNING, &text);
 	invalid_add(sup, item->path, item->name, strbuf_str(&text));
 	if (!quiet)
-		report(DIAG_ERROR, &item->problems, item->path);
+		report(&item->problems, item->path);
 }
 
 /* --- reading the directories ------------------------------------------------------------------ */
@@ -87,7 +98,7 @@ static int read_dirs(struct supervisor *sup, struct loaded_dir *out, bool quiet,
 		if (!out->items[i].config)
 			note_invalid(sup, &out->items[i], quiet);
 		else if (!quiet)
-			report(DIAG_WARN, &out->items[i].problems, out->items[i].path);
+			report(&out->items[i].problems, out->items[i].path);
 	}
 	return 0;
 }
