@@ -4,6 +4,20 @@
 
 #include "service/restart.h"
 
+static bool requires_one_to_restart(const struct step *st)
+{
+	const struct service *s = st->s;
+
+	for (size_t i = 0; i < s->policy.deps_n; i++) {
+		const struct service *dep = graph_dep(st->core, s, i);
+
+		if (s->policy.deps[i].kind == DEP_REQUIRES && dep && dep != s && need_active(dep) &&
+		    dep->rec.flags & RECORD_AGAIN)
+			return true;
+	}
+	return false;
+}
+
 enum service_state active_start(struct step *st)
 {
 	if (step_refused(st))
@@ -16,7 +30,10 @@ enum service_state active_start(struct step *st)
 	/* its stop waited for dependents to go: taken back */
 	st->s->rec.failure = FAILURE_NONE;
 	step_come_up(st);
-	core_queue(st->core, st->s, TODO_NOTIFY | TODO_CHECK | TODO_FULL);
+	/* what it requires is to restart: it goes along, or it would run on without */
+	if (requires_one_to_restart(st))
+		step_set_flag(st, RECORD_AGAIN, true);
+	core_queue(st->core, st->s, TODO_CASCADE | TODO_NOTIFY | TODO_CHECK | TODO_FULL);
 	step_announce(st, step_here(st));
 	return step_here(st);
 }

@@ -117,7 +117,8 @@ void sim_check_effect(struct sim *sim, const struct effect *e)
 		note_transition(sim, e);
 	if (e->kind == EFFECT_SPAWN)
 		check_spawn(sim, e);
-	if (e->kind == EFFECT_STOP_BEGIN)
+	/* when it is decided; the signal may have to wait for a spawn that is in flight */
+	if (e->kind == EFFECT_ANNOUNCE && e->to == SERVICE_STOPPING && e->from != SERVICE_STOPPING)
 		check_stop_order(sim, e->id);
 	/* with pre_start commands the run begins there */
 	if (e->kind != EFFECT_RUN_PRE_START && (e->kind != EFFECT_SPAWN || e->run == sim->fakes[e->id].began))

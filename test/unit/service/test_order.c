@@ -114,6 +114,37 @@ static void a_target_that_is_taken_back_looks_at_its_members(void **state)
 	world_fini(&w);
 }
 
+/* As above with a service: it goes along with the restart, and b waits for it. */
+static void one_that_is_taken_back_goes_along_with_a_restart(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_init(&w);
+	(void)world_add_deps(&w, "b", world_policy(), NULL);
+	(void)world_add_deps(&w, "x", world_policy(), "requires:b");
+	(void)world_add_deps(&w, "user", world_policy(), "requires:x");
+	world_event(&w, EV_START, "b");
+	world_event(&w, EV_START, "x");
+	world_event(&w, EV_START, "user");
+	world_event(&w, EV_RESTART, "b");
+	world_event(&w, EV_STOP, "x");
+	world_event(&w, EV_START, "x");
+	assert_state(&w, "user", SERVICE_STOPPING);
+	assert_state(&w, "x", SERVICE_RUNNING);
+	assert_state(&w, "b", SERVICE_RUNNING);
+	world_stopped(&w, "user");
+	assert_state(&w, "x", SERVICE_STOPPING);
+	assert_state(&w, "b", SERVICE_RUNNING);
+	world_stopped(&w, "x");
+	assert_state(&w, "b", SERVICE_STOPPING);
+	world_stopped(&w, "b");
+	assert_state(&w, "b", SERVICE_RUNNING);
+	assert_state(&w, "x", SERVICE_RUNNING);
+	assert_int_equal(world_record(&w, "x")->run, 2);
+	world_fini(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -121,6 +152,7 @@ int main(void)
 		cmocka_unit_test(nobody_starts_on_a_target_whose_member_crashed),
 		cmocka_unit_test(nobody_starts_on_a_target_that_waits_again),
 		cmocka_unit_test(a_target_that_is_taken_back_looks_at_its_members),
+		cmocka_unit_test(one_that_is_taken_back_goes_along_with_a_restart),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
