@@ -265,15 +265,16 @@ def test_a_removed_service_leaves_nothing_with_the_keeper(server):
     def count():
         return len(os.listdir(f"/proc/{server.keeper}/fd"))
 
-    before = count()
-    for n in range(5):
+    before = None
+    for n in range(6):
         server.add("goes", f"setsid sleep 100{n} & exec sleep 1000", kill_mode="process")
         server.rpc("service.reload")
         server.wait_state("goes", "running")
         (server.services / "goes.toml").unlink()
         server.rpc("service.reload")
         wait_for(lambda: "goes" not in server.all(), 10)
-    wait_for(lambda: count() <= before, 5, f"{before} descriptors, now {count()}")
+        before = before or count()  # it told an exit, so it has read all that was sent at the start
     for pid in server.leftovers():
-        if processes.command(pid).startswith("sleep 100"):
-            processes.kill(pid) if pid != server.pid("stays") else None
+        if processes.command(pid).startswith("sleep 100") and pid != server.pid("stays"):
+            processes.kill(pid)
+    wait_for(lambda: count() <= before, 5, f"{before} descriptors, now {count()}")
