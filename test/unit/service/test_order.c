@@ -87,7 +87,7 @@ static void nobody_starts_on_a_target_that_waits_again(void **state)
 	world_fini(&w);
 }
 
-/* t was to go with b and is wanted up again; b goes all the same: t can't be up without it. */
+/* t was to go with b and is wanted up again; b goes all the same: t can't be up without it, once its user is gone. */
 static void a_target_that_is_taken_back_looks_at_its_members(void **state)
 {
 	struct world w;
@@ -106,8 +106,8 @@ static void a_target_that_is_taken_back_looks_at_its_members(void **state)
 	world_event(&w, EV_STOP, "t");
 	assert_state(&w, "t", SERVICE_RUNNING);
 	world_event(&w, EV_START, "t");
-	assert_state(&w, "t", SERVICE_BLOCKED);
 	world_stopped(&w, "user");
+	assert_state(&w, "t", SERVICE_BLOCKED);
 	world_stopped(&w, "b");
 	assert_state(&w, "b", SERVICE_RUNNING);
 	assert_state(&w, "t", SERVICE_RUNNING);
