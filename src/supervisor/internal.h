@@ -246,6 +246,8 @@ struct early_exit {
 	int code, status;
 };
 
+/** The spawner has answered: tell the exit that came before, if one did; a process that was not started is only reaped. */
+void early_exit_settle(struct supervisor *sup, const struct early_exit *early, bool started);
 /** Spawn the main process of `run`. Failures come back as EV_SPAWN_FAILED. */
 void launch(struct unit *unit, uint64_t run);
 /** Fill what every process of the service shares: directory, environment, user, limits… `out` borrows from the config. */

@@ -209,6 +209,14 @@ static void started(struct unit *unit, uint64_t run, const struct spawn_result *
 		*state_spawn_pid(unit->sup->state, unit->id) = 0; /* it is in the record now */
 }
 
+void early_exit_settle(struct supervisor *sup, const struct early_exit *early, bool started)
+{
+	if (early->pid && started)
+		launch_on_exited(sup, early->pid, early->code, early->status);
+	else if (early->pid)
+		keeper_link_reap(sup->keeper, early->pid);
+}
+
 static void on_spawned(const struct spawn_result *result, void *data)
 {
 	struct launch *l = data;
@@ -229,8 +237,7 @@ static void on_spawned(const struct spawn_result *result, void *data)
 				*state_spawn_pid(sup->state, unit->id) = 0;
 			failed(unit, run, result);
 		}
-		if (early.pid)
-			keeper_link_reap(sup->keeper, early.pid);
+		early_exit_settle(sup, &early, false);
 		launch_waiting(sup);
 		return;
 	}
@@ -238,8 +245,7 @@ static void on_spawned(const struct spawn_result *result, void *data)
 		started(unit, run, result);
 	else
 		(void)kill(-result->pid, SIGKILL);
-	if (early.pid)
-		launch_on_exited(sup, early.pid, early.code, early.status);
+	early_exit_settle(sup, &early, true);
 	launch_waiting(sup);
 }
 

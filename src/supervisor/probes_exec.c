@@ -314,8 +314,7 @@ static void on_spawned(const struct spawn_result *spawned, void *data)
 	if (spawned->stage != SPAWN_OK) {
 		spawn_result_text(spawned, text, sizeof(text));
 		fail(p, PROBE_EXEC, spawned->error, text);
-		if (early.pid)
-			keeper_link_reap(sup->keeper, early.pid);
+		early_exit_settle(sup, &early, false);
 		return;
 	}
 	p->begun = true;
@@ -328,8 +327,7 @@ static void on_spawned(const struct spawn_result *spawned, void *data)
 	}
 	if (p->answered)
 		end_tree(p);
-	if (early.pid)
-		launch_on_exited(sup, early.pid, early.code, early.status);
+	early_exit_settle(sup, &early, true);
 }
 
 static int submit(struct exec_probe *p)

@@ -72,8 +72,7 @@ static void on_spawned(const struct spawn_result *result, void *data)
 		diag(DIAG_ERROR, PROBER_PROGRAM " can't be started: %s", text);
 		process_free(w);
 		prober_exited(sup->prober, number);
-		if (early.pid)
-			keeper_link_reap(sup->keeper, early.pid);
+		early_exit_settle(sup, &early, false);
 		return;
 	}
 	w->pid = result->pid;
@@ -84,8 +83,7 @@ static void on_spawned(const struct spawn_result *result, void *data)
 		process_free(w);
 		prober_exited(sup->prober, number);
 	}
-	if (early.pid)
-		launch_on_exited(sup, early.pid, early.code, early.status);
+	early_exit_settle(sup, &early, true);
 }
 
 static int submit(struct prober_process *w, const char *path)

@@ -135,8 +135,7 @@ static void on_spawned(const struct spawn_result *result, void *data)
 		if (t->unit)
 			diag(DIAG_ERROR, "%s: %s: %s", t->unit->config->name, kind_names[t->kind], text);
 		finish(t, &not_run);
-		if (early.pid)
-			keeper_link_reap(sup->keeper, early.pid);
+		early_exit_settle(sup, &early, false);
 		return;
 	}
 	t->pid = result->pid;
@@ -147,8 +146,7 @@ static void on_spawned(const struct spawn_result *result, void *data)
 		*t->pid_slot = 0;
 		finish(t, &not_run);
 	}
-	if (early.pid)
-		launch_on_exited(sup, early.pid, early.code, early.status);
+	early_exit_settle(sup, &early, true);
 }
 
 /* The service's environment and the pid of its main process. Returns a list for free(3); its strings are borrowed. */
