@@ -30,7 +30,7 @@ LEAVING_ALLOWED = ("src/cli/", "src/server/main.c", "src/server/options.c", "src
 NAPS = {"sleep": "wait for the event", "usleep": "wait for the event", "nanosleep": "wait for the event"}
 # Programs that hang or nap because that is what they are for, the one poll loop of the e2e tests, and:
 NAPS_ALLOWED = ("test/zoo/", "test/bench/", "test/e2e/harness/wait.py",
-                # kill at random instants
+                # strike at random instants
                 "test/unit/supervisor/test_state.c", "test/unit/log/test_store.c", "test/e2e/harness/killing.py",
                 "test/e2e/test_spawn.py")
 NAPS_PYTHON = re.compile(r"\btime\.sleep\s*\(")
