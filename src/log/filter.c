@@ -25,6 +25,8 @@ struct query_filter {
 	int level;
 	bool by_run;
 	uint64_t run;
+	ts_ns run_begin; /* of lines that do not know their run */
+	ts_ns run_end;
 	char *substring;
 	size_t substring_len;
 	pcre2_code *regex;
@@ -148,9 +150,22 @@ static bool text_passes(const struct query_filter *f, const struct log_line *lin
 	return !f->regex || pcre2_match(f->regex, (PCRE2_SPTR)line->text, line->len, 0, 0, f->match, f->limits) >= 0;
 }
 
+void query_filter_run_span(struct query_filter *f, ts_ns begin, ts_ns end)
+{
+	f->run_begin = begin;
+	f->run_end = end;
+}
+
+static bool run_passes(const struct query_filter *f, const struct log_line *line)
+{
+	if (!f->by_run)
+		return true;
+	return line->run ? line->run == f->run : line->ts >= f->run_begin && line->ts < f->run_end;
+}
+
 bool query_filter_match(const struct query_filter *f, const struct log_line *line)
 {
-	if (line->ts < f->since || line->ts >= f->until || (f->by_run && line->run != f->run))
+	if (line->ts < f->since || line->ts >= f->until || !run_passes(f, line))
 		return false;
 	/* What is missing might have matched. */
 	if (line->flags & LINE_LOST)

@@ -52,9 +52,9 @@ struct query_opts {
 	const char *substring;    /* text contains these bytes; NULL: any */
 	const char *regex;        /* PCRE2 syntax, matched against the line's bytes; NULL: any */
 	bool ignore_case;         /* for substring and regex */
-	bool by_run;              /* only run `run`: > 0 that one, 0 the newest, -1 the one before it ... */
+	bool by_run;              /* only run `run`: > 0 that one, 0 the newest, -1 the one before it ...; in segments by time */
 	int64_t run;
-	bool memory_only;         /* what the ring holds within its max_lines; no disk. by_run implies it. */
+	bool memory_only;         /* what the ring holds within its max_lines; no disk */
 	const _Atomic bool *stop; /* set by another thread: end with -ECANCELED; may be NULL */
 };
 

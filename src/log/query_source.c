@@ -33,10 +33,24 @@ void source_fini(struct source *s)
 static int init_filter(struct source *s, const struct query_opts *opts, struct error *err)
 {
 	struct query_opts resolved = *opts;
+	uint64_t run;
+	ts_ns begin;
+	ts_ns end;
+	int code;
 
-	if (opts->by_run && opts->run <= 0)
-		resolved.run = s->from->ring ? query_absolute_run(s->from->ring, opts->run) : INT64_MAX;
-	return query_filter_new(&resolved, &s->filter, err);
+	if (!opts->by_run)
+		return query_filter_new(opts, &s->filter, err);
+	code = query_find_run(s->from->ring, s->dir_fd, opts->run, &run, &begin, &end);
+	if (code == -ENOMEM)
+		return error_set(err, ENOMEM, "out of memory");
+	/* No such run: a number that none has. */
+	resolved.run = code < 0 ? INT64_MAX : (int64_t)run;
+	if (begin < INT64_MAX)
+		resolved.since = MAX(resolved.since, begin);
+	code = query_filter_new(&resolved, &s->filter, err);
+	if (code == 0)
+		query_filter_run_span(s->filter, begin, end);
+	return code;
 }
 
 /* All that can match is in the ring: nothing older is asked for. */
@@ -78,6 +92,8 @@ int source_init(struct source *s, const struct query_source *from, const struct 
 	int code;
 
 	*s = (struct source){ .from = from, .dir_fd = -1, .stop = opts->stop };
+	if (from->dir && !opts->memory_only)
+		s->dir_fd = open(from->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	code = init_filter(s, opts, err);
 	if (code < 0)
 		return code;
@@ -89,10 +105,7 @@ int source_init(struct source *s, const struct query_source *from, const struct 
 		s->end = ring_head(from->ring);
 		s->cursor.ring = ring_id(from->ring);
 	}
-	/* Segments do not know of runs. */
-	if (from->dir && !opts->memory_only && !opts->by_run && !ring_is_enough(s))
-		s->dir_fd = open(from->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (s->dir_fd < 0) {
+	if (s->dir_fd < 0 || ring_is_enough(s)) {
 		begin_in_ring(s, from->ring ? MIN(ring_first(from->ring), s->end) : 0);
 		if (from->dir && from->ring && !opts->memory_only)
 			s->seq = MIN(ring_tail(from->ring), s->end);

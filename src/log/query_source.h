@@ -52,7 +52,14 @@ const char *query_filter_needle(const struct query_filter *f, size_t *out_len);
 /** The time from which lines match. (filter.c) */
 ts_ns query_filter_since(const struct query_filter *f);
 ts_ns query_filter_until(const struct query_filter *f);
-/** A run of query_opts as an absolute number: what -1 means in this ring. (memory.c) */
-int64_t query_absolute_run(const struct ring *ring, int64_t relative);
+/**
+ * Which run `wanted` of query_opts means: > 0 itself, else counted back from the newest of ring (may be NULL) and
+ * segments (`dir_fd`, may be -1). `*out_begin`, `*out_end`: its lines in the segments; begin > end: none. Returns 0,
+ * -ENOENT (there is no such run) or -ENOMEM. (query_runs.c)
+ */
+int query_find_run(const struct ring *ring, int dir_fd, int64_t wanted, uint64_t *out_run, ts_ns *out_begin,
+		   ts_ns *out_end);
+/** Lines of no known run belong to the filter's run if their time is in [begin, end). (filter.c) */
+void query_filter_run_span(struct query_filter *f, ts_ns begin, ts_ns end);
 
 #endif

@@ -145,7 +145,7 @@ struct ring_store {
 	uint64_t lines;        /* stored, ever */
 	uint64_t bytes;        /* stored, ever, as text without prefixes */
 	uint64_t dropped;      /* lines that could not be stored */
-	uint64_t run;          /* the newest run whose begin is on record */
+	uint64_t run;          /* the newest run whose begin is on record (runs.h) */
 };
 void ring_store_get(const struct ring *r, struct ring_store *out);
 void ring_store_set(struct ring *r, const struct ring_store *s);

@@ -202,14 +202,20 @@ void cri_prefix(char *out, ts_ns ts, enum log_stream stream, bool partial)
 		out[38] = 'P';
 }
 
-bool cri_parse(const char *line, size_t len, struct log_line *out)
+bool cri_time(const char *line, size_t len, ts_ns *out)
 {
 	static const unsigned int at[7] = { 0, 5, 8, 11, 14, 17, 20 };
+
+	return len >= TIME_RFC3339_SIZE - 1 && line[4] == '-' && line[7] == '-' && line[10] == 'T' && line[13] == ':' &&
+	       line[16] == ':' && line[19] == '.' && line[29] == 'Z' && parse_stamp(line, at, out);
+}
+
+bool cri_parse(const char *line, size_t len, struct log_line *out)
+{
 	bool err;
 	ts_ns ts;
 
-	if (len < CRI_PREFIX || line[4] != '-' || line[7] != '-' || line[10] != 'T' || line[13] != ':' ||
-	    line[16] != ':' || line[19] != '.' || line[29] != 'Z' || !parse_stamp(line, at, &ts))
+	if (len < CRI_PREFIX || !cri_time(line, len, &ts))
 		return false;
 	err = memcmp(line + 30, " stderr ", 8) == 0;
 	if ((!err && memcmp(line + 30, " stdout ", 8) != 0) || (line[38] != 'F' && line[38] != 'P') || line[39] != ' ')

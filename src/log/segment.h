@@ -49,6 +49,8 @@ void segments_fini(struct segments *s);
 
 /** Write the prefix of a line (CRI_PREFIX bytes) to `out`. */
 void cri_prefix(char *out, ts_ns ts, enum log_stream stream, bool partial);
+/** Parse the time at the begin of a line ("2026-11-22T23:04:05.123456789Z"). Returns false if there is none. */
+bool cri_time(const char *line, size_t len, ts_ns *out);
 /**
  * Parse one line without its newline. `out` gets time, stream, LINE_PARTIAL and the text in place; no `service`.
  * Returns false if it is not in the format.

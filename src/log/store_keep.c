@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "log/runs.h"
 #include "log/store_internal.h"
 
 struct job {
@@ -210,6 +211,8 @@ void store_keep_bounds(struct store_log *l, const struct store_opts *opts, uint6
 		drop_segment(l->store, l->dir_fd, seg);
 		closed--;
 	}
+	if (list.n)
+		runs_trim(l->dir_fd, list.list[0].ts);
 	segments_fini(&list);
 	keep_total(l->store);
 }

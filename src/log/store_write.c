@@ -10,9 +10,11 @@
 
 #include "base/mem.h"
 #include "log/ring_layout.h"
+#include "log/runs.h"
 #include "log/store_internal.h"
 
 #define MARKER_MAX 200U
+#define RUNS_PER_BLOCK 64U
 
 static void commit(struct store_log *l)
 {
@@ -205,6 +207,9 @@ struct fill {
 	enum log_stream stream;
 	bool have_prefix;
 	char prefix[CRI_PREFIX];
+	uint64_t run;  /* the newest run that is on record */
+	size_t runs_n; /* runs that begin in this block; of very many only the last ones */
+	struct run_begin runs[RUNS_PER_BLOCK];
 };
 
 static inline char *put_prefix(struct fill *f, const struct log_line *line)
@@ -238,6 +243,20 @@ static void put_marker(struct fill *f, const struct log_line *at, uint64_t lost,
 	end_line(f, text, (size_t)n);
 }
 
+static void note_run(struct fill *f, const struct log_line *line)
+{
+	f->run = line->run;
+	f->runs[f->runs_n % RUNS_PER_BLOCK] = (struct run_begin){ line->ts, line->run };
+	f->runs_n++;
+}
+
+/* Put the runs that begin in a block on record, before it counts. A run that is not on record is not found, no more. */
+static void record_runs(const struct store_log *l, const struct fill *f)
+{
+	for (size_t i = f->runs_n > RUNS_PER_BLOCK ? f->runs_n - RUNS_PER_BLOCK : 0; i < f->runs_n; i++)
+		(void)runs_append(l->dir_fd, &f->runs[i % RUNS_PER_BLOCK]);
+}
+
 static int fill_line(const struct log_line *line, void *data)
 {
 	struct fill *f = data;
@@ -249,6 +268,8 @@ static int fill_line(const struct log_line *line, void *data)
 		put_marker(f, line, line->lost, log_lost_reason(line->flags));
 		return 0;
 	}
+	if (line->run > f->run)
+		note_run(f, line);
 	text = put_prefix(f, line);
 	ring_copy_racing(text, line->text, line->len);
 	end_line(f, text, line->len);
@@ -268,7 +289,8 @@ static uint64_t fill_block(struct store_log *l, struct fill *f, ts_ns first, uin
 	uint64_t next;
 
 	do {
-		f->len = f->lines = f->text = 0;
+		f->len = f->lines = f->text = f->runs_n = 0;
+		f->run = l->at.run;
 		from = MAX(l->at.seq, MIN(ring_tail(l->ring), ring_head(l->ring)));
 		*out_lost = from - l->at.seq;
 		if (*out_lost)
@@ -339,6 +361,8 @@ static int write_block(struct store_log *l, const struct store_opts *opts)
 	code = write_at(l->fd, f.buf, f.len, l->at.offset);
 	if (code < 0)
 		return code;
+	record_runs(l, &f);
+	l->at.run = f.run;
 	l->at.seq = next;
 	l->at.offset += f.len;
 	l->at.lines += f.lines;

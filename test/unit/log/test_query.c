@@ -238,6 +238,50 @@ static void test_filters(void **state)
 	testing_dir_remove(dir);
 }
 
+/* Each run writes more than the ring holds: all but the newest are in segments alone. */
+static void test_runs(void **state)
+{
+	struct rig rig = { 0 };
+	struct log_service_opts opts = { .store = true, .on_full = LOG_FULL_BLOCK, .max_files = 1000, .max_size = 100000,
+					 .ring = { .max_bytes = RING_BYTES_MIN } };
+	static const struct {
+		int64_t asked;
+		uint64_t first;
+		uint64_t lines;
+	} cases[] = { { 0, 20000, 10000 }, { -1, 10000, 10000 }, { -2, 0, 10000 }, { -3, 0, 0 },
+		      { 2, 10000, 10000 }, { 3, 20000, 10000 },	 { 9, 0, 0 } };
+	struct log_service *svc;
+	struct log_query *q;
+	struct error err;
+	char dir[32];
+
+	(void)state;
+	testing_dir_make(dir);
+	rig_start(&rig, dir);
+	svc = rig_service(&rig, "web", &opts);
+	for (uint64_t run = 1; run <= 3; run++) {
+		int out = rig_pipe(svc, run, LOG_STDOUT);
+
+		write_numbers(out, (run - 1) * 10000, run * 10000);
+		close(out);
+		RIG_WAIT(&rig, rig_lines_in_ring(svc) == run * 10000);
+	}
+	for (int stored = 0; stored < 2; stored++) {
+		for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+			struct query_opts by_run = { .last = QUERY_ALL, .level = -1, .by_run = true, .run = cases[i].asked };
+			struct asker a = { .numbers.next = cases[i].first };
+
+			assert_int_equal(log_query_start(rig.engine, &svc, 1, &by_run, on_lines, &a, &q, &err), 0);
+			RIG_WAIT(&rig, a.ended);
+			assert_int_equal(a.numbers.lines, cases[i].lines);
+			assert_int_equal(a.numbers.wrong, 0);
+		}
+		rig_wait_stored(&rig, svc);
+	}
+	rig_stop(&rig);
+	testing_dir_remove(dir);
+}
+
 struct order {
 	ts_ns last;
 	unsigned int wrong;
@@ -304,6 +348,7 @@ int main(void)
 		cmocka_unit_test(test_ask_while_it_moves),
 		cmocka_unit_test(test_cancel),
 		cmocka_unit_test(test_filters),
+		cmocka_unit_test(test_runs),
 		cmocka_unit_test(test_services_are_merged_by_time),
 	};
 

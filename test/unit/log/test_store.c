@@ -457,8 +457,8 @@ static void test_hanging_disk_blocks(void **state)
 }
 
 /* What an engine leaves behind when it gives up on a disk; kept in sight of the leak checker. */
-static struct log_engine *left_engine;
-static struct log_service *left_service;
+static struct log_engine *volatile left_engine;
+static struct log_service *volatile left_service;
 
 static void test_end_does_not_wait_for_a_hanging_disk(void **state)
 {
