@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "log/literal.h"
 #include "log/query.h"
 #include "log/query_source.h"
 
@@ -29,6 +30,8 @@ struct query_filter {
 	ts_ns run_end;
 	char *substring;
 	size_t substring_len;
+	char needle[64]; /* is in all that the regex matches; may be all that there is to it */
+	size_t needle_len;
 	pcre2_code *regex;
 	pcre2_match_data *match;
 	pcre2_match_context *limits;
@@ -87,19 +90,20 @@ static int add_patterns(struct query_filter *f, const struct query_opts *opts, s
 	}
 	if (!opts->regex || !opts->regex[0])
 		return 0;
+	if (!opts->ignore_case)
+		f->needle_len = literal_of_regex(opts->regex, f->needle, sizeof(f->needle));
 	/* A pattern without anything special is a substring. */
-	if (!f->substring && !opts->ignore_case && !strpbrk(opts->regex, "\\^$.[|()?*+{#")) {
-		f->substring = strdup(opts->regex);
-		f->substring_len = strlen(opts->regex);
-		return f->substring ? 0 : error_set(err, ENOMEM, "out of memory");
-	}
+	if (f->needle_len && f->needle_len == strlen(opts->regex))
+		return 0;
 	return compile(f, opts->regex, false, opts->ignore_case, err);
 }
 
 const char *query_filter_needle(const struct query_filter *f, size_t *out_len)
 {
-	*out_len = f->substring_len;
-	return f->substring;
+	bool longer = f->substring_len >= f->needle_len;
+
+	*out_len = longer ? f->substring_len : f->needle_len;
+	return *out_len == 0 ? NULL : longer ? f->substring : f->needle;
 }
 
 ts_ns query_filter_since(const struct query_filter *f)
@@ -146,6 +150,8 @@ static bool level_passes(const struct query_filter *f, const struct log_line *li
 static bool text_passes(const struct query_filter *f, const struct log_line *line)
 {
 	if (f->substring && !memmem(line->text, line->len, f->substring, f->substring_len))
+		return false;
+	if (f->needle_len && !memmem(line->text, line->len, f->needle, f->needle_len))
 		return false;
 	return !f->regex || pcre2_match(f->regex, (PCRE2_SPTR)line->text, line->len, 0, 0, f->match, f->limits) >= 0;
 }
