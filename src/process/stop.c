@@ -26,6 +26,8 @@
 /* Someone who forks and exits all the time must be caught between two hops: so long at a stretch, at so many of the youngest. */
 #define CHASE_SPAN (10 * USEC_PER_MSEC)
 #define CHASE_YOUNGEST 16
+/* Looks at all orphans take at most one part in so many of the time: what ends meanwhile is checked together. */
+#define LOOK_SHARE 8
 
 struct stopper {
 	struct loop *loop;
@@ -34,6 +36,8 @@ struct stopper {
 	bool deferred;
 	struct tree_orphans orphans; /* of this round of the loop */
 	usec_t read_in; /* that round */
+	usec_t look_due; /* checks wait until then */
+	struct loop_timer *timer;
 	bool fresh;
 	bool freed; /* while run_checks() was still to come */
 };
@@ -85,6 +89,14 @@ int kill_mode_from_name(const char *name)
 
 /* ---- looking ---- */
 
+static void run_checks(void *data);
+
+static void on_checks_due(struct loop_timer *timer, void *data)
+{
+	(void)timer;
+	run_checks(data);
+}
+
 struct stopper *stopper_new(struct loop *loop, pid_t reaper)
 {
 	struct stopper *s = calloc(1, sizeof(*s));
@@ -92,6 +104,11 @@ struct stopper *stopper_new(struct loop *loop, pid_t reaper)
 	if (!s)
 		return NULL;
 	s->loop = loop;
+	s->timer = loop_timer_new(loop, on_checks_due, s);
+	if (!s->timer) {
+		free(s);
+		return NULL;
+	}
 	s->reaper = reaper;
 	list_init(&s->stops);
 	return s;
@@ -102,6 +119,8 @@ void stopper_free(struct stopper *stopper)
 	if (!stopper)
 		return;
 	stopper->freed = true;
+	loop_timer_free(stopper->timer);
+	stopper->timer = NULL;
 	if (stopper->deferred)
 		return;
 	tree_orphans_fini(&stopper->orphans);
@@ -113,12 +132,22 @@ void stopper_set_known(struct stopper *stopper, const struct tree_known *known)
 	stopper->orphans.known = *known;
 }
 
+static void read_orphans(struct stopper *s)
+{
+	usec_t began = time_boottime();
+	usec_t ended;
+
+	(void)tree_orphans_read(s->reaper, &s->orphans);
+	ended = time_boottime();
+	s->look_due = time_add(ended, (ended - began) * LOOK_SHARE);
+}
+
 static const struct tree_orphans *orphans_of_round(struct stopper *s)
 {
 	usec_t round = loop_now(s->loop);
 
 	if (!s->fresh || s->read_in != round)
-		(void)tree_orphans_read(s->reaper, &s->orphans);
+		read_orphans(s);
 	s->fresh = true;
 	s->read_in = round;
 	return &s->orphans;
@@ -128,6 +157,7 @@ static struct tree_query query_of(const struct stop *stop)
 {
 	return (struct tree_query){
 		.main = stop->main_reaped ? 0 : stop->target.main,
+		.ended = stop->main_reaped ? stop->target.main : 0,
 		.reaper = stop->stopper->reaper,
 		.tag = stop->target.tag,
 		.cgroup_fd = stop->cgroup_fd,
@@ -422,6 +452,10 @@ void stop_check(struct stop *stop)
 	stop->check_wanted = true;
 	if (s->deferred)
 		return;
+	if (time_boottime() < s->look_due) {
+		loop_timer_arm(s->timer, s->look_due);
+		return;
+	}
 	if (loop_defer(s->loop, run_checks, s) == 0)
 		s->deferred = true;
 	else
@@ -520,6 +554,7 @@ bool stop_finds(struct stopper *stopper, const struct stop_target *target, bool 
 		.reaper = stopper->reaper,
 		.tag = target->tag,
 		.cgroup_fd = cgroup_fd_or_none(target->cgroup),
+		.known = stopper->orphans.known,
 	};
 	bool found;
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -506,16 +507,21 @@ static int add_if_tagged(pid_t pid, void *data)
 /* Everyone in a cgroup and in those below it. */
 static void add_cgroup(struct search *s, int dir_fd, unsigned int depth)
 {
-	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
 	struct dirent *entry;
+	struct stat st;
+	DIR *dir;
+	int fd;
 
+	(void)each_pid_of_file(dir_fd, "cgroup.procs", add_member, s);
+	if (fstat(dir_fd, &st) == 0 && st.st_nlink == 2)
+		return; /* none below, as nearly always */
+	fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	dir = fd >= 0 ? fdopendir(fd) : NULL;
 	if (!dir) {
 		if (fd >= 0)
 			(void)close(fd);
 		return;
 	}
-	(void)each_pid_of_file(dir_fd, "cgroup.procs", add_member, s);
 	while (depth < CGROUP_DEPTH_MAX && (entry = readdir(dir))) {
 		int below;
 
@@ -542,7 +548,7 @@ static void add_history(struct search *s)
 		if (tree_read(h->procs[i].pid, &p) == 0 && p.start == h->procs[i].start && !tree_is_dead(&p))
 			add_proc(s, &p);
 		else
-			s->saw_dead |= h->procs[i].pid != s->query->main;
+			s->saw_dead |= h->procs[i].pid != s->query->main && h->procs[i].pid != s->query->ended;
 	}
 }
 

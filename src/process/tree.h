@@ -63,6 +63,7 @@ struct tree_known {
 /** Whom to look for; zero or -1 leaves a means out. */
 struct tree_query {
 	pid_t main; /* main process, living or an unreaped zombie; also names its group and session */
+	pid_t ended; /* the former main process, known to have ended before this question: it leaves nobody to the reaper any more */
 	pid_t reaper; /* the keeper: orphans hang below it */
 	uint64_t tag;
 	int cgroup_fd; /* -1 */

@@ -350,7 +350,7 @@ void launch_on_exited(struct supervisor *sup, pid_t pid, int code, int status)
 /* After the leader was reaped, its group's number is taken only as long as someone is in it. Daemons elsewhere are looked for when it is stopped. */
 static bool has_leftovers(const struct unit *unit, pid_t pgid)
 {
-	return kill(-pgid, 0) == 0 || errno == EPERM || (unit->cgroup && cgroup_populated(unit->cgroup) > 0);
+	return kill(-pgid, 0) == 0 || errno == EPERM || (!unit->stop && unit->cgroup && cgroup_populated(unit->cgroup) > 0);
 }
 
 static void tell_core(struct unit *unit)

@@ -225,7 +225,11 @@ static int copy_dirs(struct supervisor *sup, const struct supervisor_options *op
 
 static bool is_known_child(pid_t pid, void *data)
 {
-	return pid == getpid() || children_has(data, pid);
+	static pid_t own; /* asked for every child of the keeper, and a system call */
+
+	if (!own)
+		own = getpid();
+	return pid == own || children_has(data, pid);
 }
 
 static int build(struct supervisor *sup, const struct supervisor_options *options, struct error *err)
