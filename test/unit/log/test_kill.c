@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,6 +25,7 @@
 #include "log/ring.h"
 
 #define KILLS 400
+#define SYSTEM_CALLS 300
 #define CHUNK 20000
 #define LINE_BUF (1U << 20)
 
@@ -125,17 +127,83 @@ static void verify(struct rig *rig)
 	atomic_store(rig->hold, rig->next_seq);
 }
 
-static void test_killed_reader_loses_and_doubles_nothing(void **state)
+static struct rig rig_start(void)
 {
 	struct rig rig = { .ring_fd = ring_create("kill", &opts), .buf = malloc(LINE_BUF) };
-	pid_t writing;
 
-	(void)state;
 	rig.seed = (unsigned int)time_realtime();
 	print_message("seed %u\n", rig.seed);
 	rig.hold = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	for (int s = 0; s < LOG_STREAM_N; s++)
 		assert_int_equal(pipe2(rig.pipes[s], O_CLOEXEC), 0);
+	return rig;
+}
+
+static void rig_stop(struct rig *rig)
+{
+	for (int s = 0; s < LOG_STREAM_N; s++) {
+		close(rig->pipes[s][0]);
+		close(rig->pipes[s][1]);
+	}
+	(void)munmap((void *)rig->hold, 4096);
+	free(rig->buf);
+	ring_unref(rig->view);
+	close(rig->ring_fd);
+}
+
+static void traced_reader(const struct rig *rig)
+{
+	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
+		_exit(1);
+	(void)raise(SIGSTOP);
+	reader(rig);
+}
+
+/* Let the child run to its `n`-th entry into or return from a system call. Returns false if it ended before. */
+static bool run_to_stop(pid_t pid, unsigned int n)
+{
+	int status;
+
+	for (; n; n--) {
+		if (ptrace(PTRACE_SYSCALL, pid, NULL, NULL) < 0 || waitpid(pid, &status, 0) != pid ||
+		    !WIFSTOPPED(status))
+			return false;
+	}
+	return true;
+}
+
+/* Killed at each entry into a system call and each return from one: between announcement and read, read and commit. */
+static void test_killed_at_every_system_call(void **state)
+{
+	struct rig rig = rig_start();
+	pid_t writing = start(&rig, writer);
+	int status;
+
+	(void)state;
+	for (unsigned int stops = 1; stops <= SYSTEM_CALLS; stops++) {
+		pid_t reading = start(&rig, traced_reader);
+
+		assert_int_equal(waitpid(reading, &status, 0), reading);
+		if (WIFEXITED(status))
+			skip(); /* may not trace here */
+		assert_true(run_to_stop(reading, stops));
+		assert_int_equal(kill(reading, SIGKILL), 0);
+		assert_int_equal(waitpid(reading, &status, 0), reading);
+		verify(&rig);
+	}
+	(void)kill(writing, SIGKILL);
+	(void)waitpid(writing, NULL, 0);
+	print_message("%d system calls, %llu lines\n", SYSTEM_CALLS, (unsigned long long)rig.next_seq);
+	assert_true(rig.next_seq > 100);
+	rig_stop(&rig);
+}
+
+static void test_killed_reader_loses_and_doubles_nothing(void **state)
+{
+	struct rig rig = rig_start();
+	pid_t writing;
+
+	(void)state;
 	writing = start(&rig, writer);
 	for (int i = 0; i < KILLS; i++) {
 		pid_t reading = start(&rig, reader);
@@ -154,14 +222,13 @@ static void test_killed_reader_loses_and_doubles_nothing(void **state)
 	print_message("%d kills, %llu lines\n", KILLS, (unsigned long long)rig.next_seq);
 	assert_true(rig.next_number[0] > 1000);
 	assert_true(rig.next_number[1] > 1000);
-	free(rig.buf);
-	ring_unref(rig.view);
-	close(rig.ring_fd);
+	rig_stop(&rig);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_killed_at_every_system_call),
 		cmocka_unit_test(test_killed_reader_loses_and_doubles_nothing),
 	};
 
