@@ -77,6 +77,13 @@ def test_guide(place):
         assert words in text
 
 
+@pytest.mark.parametrize("example", sorted(p.name for p in (ROOT / "examples").iterdir()))
+def test_examples_are_valid(example):
+    """`zinit check` takes unknown keys for errors, which a load does not."""
+    result = subprocess.run([binary("zinit"), "check", ROOT / "examples" / example], capture_output=True, text=True, timeout=20)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
 def test_map_of_the_readme():
     for path in re.findall(r"`((?:src|test|docs|examples)/[\w/]*)`", (ROOT / "README.md").read_text()):
         assert (ROOT / path).exists(), path
