@@ -52,8 +52,10 @@ static void report(const struct problems *problems, const char *path)
 {
 	for (size_t i = 0; i < problems->n; i++) {
 		AUTO(strbuf_fini) struct strbuf line = STRBUF(DIAG_LINE_MAX);
+		struct problem plain = problems->items[i];
 
-		problem_format(&problems->items[i], path, &line);
+		plain.level = PROBLEM_ERROR; /* which has no word of its own: diag() says the level */
+		problem_format(&plain, path, &line);
 		diag(problems->items[i].level == PROBLEM_ERROR ? DIAG_ERROR : DIAG_WARN, "%s", strbuf_str(&line));
 	}
 }
