@@ -47,6 +47,8 @@ void unit_target(const struct unit *unit, struct stop_target *out)
 		.cgroup = unit->cgroup,
 		.mode = kill_modes[unit->config->kill_mode],
 	};
+	if (!record->pid && (record->phase == PHASE_STOP_SPAWN || record->phase == PHASE_STOP_KILL))
+		out->main = *state_spawn_pid(unit->sup->state, unit->id); /* still on its way to exec: as the child itself says */
 	if (unit->last.exit.pid)
 		out->main = 0; /* reaped already, the core is about to hear of it */
 }
