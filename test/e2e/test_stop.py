@@ -171,6 +171,7 @@ def test_kill_mode_process_names_whom_it_left(zoo, server):
     assert result.returncode == 0 and len(left) == 1
     assert f"pid {left[0][0]}" in result.stderr and str(zoo.path) in result.stderr
     processes.kill(left[0][0])
+    wait_for(lambda: not zoo.alive(), 10, "the one that was left is gone")
     assert server.rpc("service.stop", {"name": "leader_leaves", "wait": True})["survivors"] == []
 
 

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -127,22 +128,38 @@ static void (*const manners[RUDE_N])(int fd) = {
 	[RUDE_CLOSE] = close_at_once, [RUDE_FINE] = fine,   [RUDE_NOT_FOUND] = not_found,
 };
 
-/* A process for each connection: whoever is slow keeps nobody else. */
+struct visit {
+	enum rude_manner manner;
+	int fd;
+};
+
+static void *receive(void *data)
+{
+	struct visit *visit = data;
+
+	manners[visit->manner](visit->fd);
+	(void)close(visit->fd);
+	free(visit);
+	return NULL;
+}
+
+/* A thread for each connection: whoever is slow keeps nobody else, and when the process is gone nobody listens any more. */
 static void serve(int listener, enum rude_manner manner)
 {
-	(void)signal(SIGCHLD, SIG_IGN);
 	(void)signal(SIGPIPE, SIG_IGN);
 	for (;;) {
-		int fd = accept(listener, NULL, NULL);
+		struct visit *visit = malloc(sizeof(*visit));
+		pthread_t thread;
 
-		if (fd >= 0 && fork() == 0) {
-			(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-			(void)close(listener); /* when its owner ends nobody must be left who listens */
-			manners[manner](fd);
-			_exit(0);
+		if (!visit)
+			_exit(1);
+		*visit = (struct visit){ .manner = manner, .fd = accept(listener, NULL, NULL) };
+		if (visit->fd < 0 || pthread_create(&thread, NULL, receive, visit) != 0) {
+			auto_close(&visit->fd);
+			free(visit);
+			continue;
 		}
-		if (fd >= 0)
-			(void)close(fd);
+		(void)pthread_detach(thread);
 	}
 }
 

@@ -5,12 +5,14 @@
 #include "helpers.h"
 #include "rude_server.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -186,8 +188,22 @@ static void test_rude_servers(void **state)
 	assert_int_equal(w->ended, 0);
 }
 
+/* Keep a port that nobody listens on from being given to another program of this machine meanwhile. */
+static int hold_port(uint16_t port)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int)), 0);
+	/* in use: connections that have just ended hold it as well */
+	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+		assert_int_equal(errno, EADDRINUSE);
+	return fd;
+}
+
 static void test_expectations(void **state)
 {
+	int held;
 	static const struct prober_range classes[] = { { 500, 599 }, { 200, 299 } };
 	static const struct prober_range only_404[] = { { 404, 404 } };
 	static const char *const headers[] = { "X-One=1", "Host=example.org", NULL };
@@ -215,9 +231,11 @@ static void test_expectations(void **state)
 	assert_int_equal(r.error, PROBE_STATUS);
 	assert_int_equal(r.value, 200);
 	rude_stop(rude);
+	held = hold_port(port);
 	r = ask(w, &http, IN_TIME);
 	assert_int_equal(r.error, PROBE_CONNECT);
 	assert_int_equal(r.value, ECONNREFUSED);
+	(void)close(held);
 	http.unix_socket = "/nonexistent/socket";
 	assert_int_equal(ask(w, &http, IN_TIME).error, PROBE_CONNECT);
 }
@@ -225,6 +243,7 @@ static void test_expectations(void **state)
 static void test_connect_by_name(void **state)
 {
 	struct world *w = *state;
+	int held;
 	struct heard h = { 0 };
 	char target[64];
 	uint16_t port;
@@ -235,9 +254,11 @@ static void test_connect_by_name(void **state)
 	wait_for(w, &h.n, 1);
 	assert_int_equal(h.result.error, PROBE_OK);
 	rude_stop(rude);
+	held = hold_port(port);
 	assert_non_null(prober_connect(w->prober, target, IN_TIME, on_answer, &h));
 	wait_for(w, &h.n, 2);
 	assert_int_equal(h.result.error, PROBE_CONNECT);
+	(void)close(held);
 	assert_non_null(prober_connect(w->prober, "no-such-name.invalid:80", IN_TIME, on_answer, &h));
 	wait_for(w, &h.n, 3);
 	assert_true(h.result.error == PROBE_NAME || h.result.error == PROBE_TIMEOUT);
