@@ -133,7 +133,7 @@ def test_required_oneshot_runs_first(server):
     server.add("prepare", "sleep 0.2; echo prepared", oneshot=True, restart="never")
     server.add("web", f"echo up; {SLEEP}", requires=["prepare"])
     server.start()
-    server.wait_state("web", "running")
+    server.wait_line("web", "up")
     assert stamps(server, "prepare", "prepared")[0] < stamps(server, "web", "up")[0]
 
 
@@ -159,6 +159,7 @@ def test_dependent_of_one_that_fails_first(server):
     server.start()
     server.wait_state("b", "running")
     assert count.read_text().count("x") == 4
+    server.wait_line("b", "started")
     assert server.lines("b") == ["started"]
     assert server.restarts("b") == 0
 
@@ -170,7 +171,8 @@ def test_stop_cascades_in_order(server):
     server.add("b", loop, requires=["a"])
     server.add("c", loop, requires=["b"])
     server.start()
-    server.wait_line("c", "up")
+    for name in "abc":
+        server.wait_line(name, "up")
     assert server.cli("stop", "a").returncode == 0
     gone = [stamps(server, name, "gone")[0] for name in "cba"]
     assert gone == sorted(gone)
