@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -371,13 +370,7 @@ static void tell_core(struct unit *unit)
 	char text[CHILD_TEXT_SIZE];
 
 	child_exit_text(&exit, text);
-	if (child_is_shell_error(&exit, unit->last.by_shell, ran, &event.error)) {
-		char said[CHILD_TEXT_SIZE + 80];
-
-		(void)snprintf(said, sizeof(said), "the shell %s: %s", text,
-			       event.error == ENOENT ? "command not found" : "command not executable");
-		core_set_spawn_text(unit->sup->core, unit->id, said);
-	}
+	(void)child_is_shell_error(&exit, unit->last.by_shell, ran, &event.error);
 	diag(DIAG_DEBUG, "%s: %s", unit->config->name, text);
 	unit->oom = (uint32_t)unit_oom_kills(unit);
 	if (unit->oom)
