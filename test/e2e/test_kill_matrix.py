@@ -29,5 +29,5 @@ def test_system_calls(server):
     chosen = points[SEED % step::step]
     killed = sum(scenario.round(f"{name}:signal=KILL:when={n}") for name, n in chosen)
     print(f"{len(points)} points, {len(chosen)} tried, {killed} servers killed there")
-    # a count that one round does not reach kills nobody; about two thirds do
-    assert killed >= max(1, len(chosen) // 4)
+    # a count that one round does not reach kills nobody; about two thirds do, which a handful need not show
+    assert killed > (len(chosen) / 2 if len(chosen) >= 30 else 0)
