@@ -33,4 +33,11 @@
 /* Questions to the logs of all connections together: each has a thread and a buffer while it lasts. */
 #define LIMIT_RPC_QUERIES 256
 
+/* Body of one shipped batch, plain or compressed: above the largest batch_bytes that receivers take (100 MB). */
+#define LIMIT_SHIP_BODY (128U << 20)
+/* What is read of a receiver's answer: 10,000 items of a _bulk answer with their errors. */
+#define LIMIT_SHIP_ANSWER (4U << 20)
+/* The longest pause that a receiver may ask for: an hour, so that a wrong clock does not stop us for ever. */
+#define LIMIT_SHIP_RETRY_AFTER_MS 3600000
+
 #endif
