@@ -50,4 +50,15 @@ static inline void list_remove(struct list *node)
 	list_init(node);
 }
 
+/** Move all members of `from` to `to`, which is empty. */
+static inline void list_move(struct list *to, struct list *from)
+{
+	if (list_empty(from))
+		return;
+	*to = *from;
+	to->next->prev = to;
+	to->prev->next = to;
+	list_init(from);
+}
+
 #endif

@@ -15,6 +15,10 @@
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 #define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
 
+/** The value of a macro as a string literal. */
+#define STR_OF(macro) STR_OF_(macro)
+#define STR_OF_(value) #value
+
 /** Run `fn(&variable)` when the variable leaves its scope. */
 #define AUTO(fn) __attribute__((cleanup(fn)))
 

@@ -249,8 +249,8 @@ static const struct cfg_key health_rows[] = {
 	{ "target", CFG_COMMAND, HEALTH(target), .apply = APPLY_LIVE, .since = "0.1",
 	  .doc = "tcp: host:port, [v6]:port or unix:/path. http: a URL. exec: a command, as "
 		 "service.exec. log: a regular "
-		 "expression. notify: nothing (sd_notify) or \"fd:N\", a descriptor that gets a "
-		 "newline." },
+		 "expression. notify: nothing (sd_notify) or \"fd:N\" (N from 3 to 63), a "
+		 "descriptor that gets a newline." },
 	{ "expect_status", CFG_STATUSES, HEALTH(expect_status), .dflt = "200", .min = 100,
 	  .max = 599, .apply = APPLY_LIVE, .since = "0.1",
 	  .doc = "http: a number, a list, or a class such as \"2xx\"." },
@@ -279,7 +279,7 @@ static const struct cfg_key health_rows[] = {
 	  .doc = "Time after the spawn in which failures do not count." },
 	{ "on_failure", CFG_ENUM, HEALTH(on_failure), .dflt = "restart", .choices = health_actions,
 	  .apply = APPLY_LIVE, .since = "0.4",
-	  .doc = "What follows when a running service is unhealthy." },
+	  .doc = "What follows when a service is unhealthy, or fails as often before it was ever ready." },
 };
 
 static const struct cfg_key limit_rows[] = {

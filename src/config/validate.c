@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "base/limits.h"
 #include "base/mem.h"
 #include "base/parse.h"
 #include "base/str.h"
@@ -104,8 +105,8 @@ static const char *notify_target(const struct config_command *t)
 	int64_t fd;
 
 	if (t->argv ||
-	    (t->text && !(str_starts(t->text, "fd:") && parse_int(t->text + 3, 3, 1023, &fd) == 0)))
-		return "expected \"fd:N\" with N from 3 to 1023, or nothing (sd_notify)";
+	    (t->text && !(str_starts(t->text, "fd:") && parse_int(t->text + 3, 3, LIMIT_SERVICE_FD, &fd) == 0)))
+		return "expected \"fd:N\" with N from 3 to " STR_OF(LIMIT_SERVICE_FD) ", or nothing (sd_notify)";
 	return NULL;
 }
 

@@ -50,6 +50,7 @@ struct loop {
 	struct list ios;
 	struct list timers;
 	struct list deferred;
+	struct list running; /* those of this round, while they are called */
 	struct loop_timer **heap;
 	size_t heap_n;
 	size_t heap_cap;
@@ -72,6 +73,7 @@ struct loop *loop_new(void)
 	list_init(&loop->ios);
 	list_init(&loop->timers);
 	list_init(&loop->deferred);
+	list_init(&loop->running);
 	loop->signal_fd = -1;
 	loop->timer_fd_deadline = USEC_NEVER;
 	loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -317,19 +319,30 @@ int loop_defer(struct loop *loop, loop_defer_fn fn, void *data)
 	return 0;
 }
 
+static void drop_deferred(struct list *list, loop_defer_fn fn, const void *data)
+{
+	struct deferred *d;
+
+	LIST_FOREACH (d, list, node) {
+		if (d->fn != fn || d->data != data)
+			continue;
+		list_remove(&d->node);
+		free(d);
+	}
+}
+
+void loop_undefer(struct loop *loop, loop_defer_fn fn, const void *data)
+{
+	drop_deferred(&loop->deferred, fn, data);
+	drop_deferred(&loop->running, fn, data);
+}
+
 static void run_deferred(struct loop *loop)
 {
-	struct list todo;
-
-	if (list_empty(&loop->deferred))
-		return;
-	/* take the list over: what a call defers again runs in the next round */
-	todo = loop->deferred;
-	todo.next->prev = &todo;
-	todo.prev->next = &todo;
-	list_init(&loop->deferred);
-	while (!list_empty(&todo)) {
-		struct deferred *d = LIST_ENTRY(todo.next, struct deferred, node);
+	/* what a call defers again runs in the next round */
+	list_move(&loop->running, &loop->deferred);
+	while (!list_empty(&loop->running)) {
+		struct deferred *d = LIST_ENTRY(loop->running.next, struct deferred, node);
 		loop_defer_fn fn = d->fn;
 		void *data = d->data;
 

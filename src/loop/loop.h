@@ -66,6 +66,8 @@ void loop_timer_free(struct loop_timer *timer);
 
 /** Call `fn(data)` once at the end of this round. Returns 0 or -ENOMEM. */
 int loop_defer(struct loop *loop, loop_defer_fn fn, void *data);
+/** Take back the deferred calls `fn(data)` that have not begun: `data` goes. */
+void loop_undefer(struct loop *loop, loop_defer_fn fn, const void *data);
 
 /**
  * Block the signals of `set` in this thread and hand them to `fn`. One set per loop; call it before other threads start,

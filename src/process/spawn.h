@@ -19,6 +19,7 @@
 #include <sys/types.h>
 
 #include "base/error.h"
+#include "base/limits.h"
 
 /** The steps in the order in which they are taken. Up to SPAWN_CLONE there is no child yet. */
 enum spawn_stage {
@@ -65,7 +66,7 @@ struct spawn_fd {
 	int target; /* number in the child, 3 .. SPAWN_FD_TARGET_MAX, no two alike */
 };
 
-#define SPAWN_FD_TARGET_MAX 63
+#define SPAWN_FD_TARGET_MAX LIMIT_SERVICE_FD
 
 /**
  * What to start. Start from SPAWN_REQUEST: zero is not the default of every field. All pointers are borrowed.

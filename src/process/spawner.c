@@ -3,6 +3,7 @@
 #include "process/spawner.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -214,13 +215,20 @@ static void worker_free(struct worker *w)
 	free(w);
 }
 
+/* Nobody waits for it any more, and it came up all the same. */
+static void kill_forgotten(const struct job *job, int pidfd)
+{
+	if (signal_group(pidfd, job->result.pid, SIGKILL) < 0)
+		(void)signal_process(pidfd, job->result.pid, SIGKILL);
+}
+
 static void finish(struct job *job, int pidfd)
 {
 	job->result.pidfd = pidfd;
 	if (job->fn) {
 		job->fn(&job->result, job->data);
 	} else if (pidfd >= 0) {
-		(void)signal_process(pidfd, job->result.pid, SIGKILL);
+		kill_forgotten(job, pidfd);
 		(void)close(pidfd);
 	}
 	job_free(job);
@@ -433,15 +441,28 @@ static void drop_all(struct list *jobs)
 	}
 }
 
+/* The answer of a job under way, waited for unless it hangs; without one the thread is left to free the job. */
+static void await_answer(struct worker *w, usec_t until)
+{
+	struct pollfd wait = { .fd = w->sock, .events = POLLIN };
+	usec_t now = time_boottime();
+
+	while (w->job && now < until && poll(&wait, 1, (int)((until - now) / USEC_PER_MSEC) + 1) < 0 && errno == EINTR)
+		now = time_boottime();
+}
+
 /* An answer that was sent before the socket was shut down is ours to free; else the thread does it. */
-static void abandon(struct worker *w)
+static void abandon(struct worker *w, usec_t until)
 {
 	union message m = { 0 };
 	int pidfd;
 	size_t n_fds = 1;
 
+	await_answer(w, until);
 	(void)shutdown(w->sock, SHUT_RDWR);
 	while (receive_message(w->sock, MSG_DONTWAIT, &m, &pidfd, &n_fds) > 0) {
+		if (n_fds == 1 && w->ready && !m.job->fn)
+			kill_forgotten(m.job, pidfd);
 		if (n_fds == 1)
 			(void)close(pidfd);
 		if (w->ready)
@@ -456,12 +477,13 @@ static void abandon(struct worker *w)
 
 void spawner_free(struct spawner *spawner)
 {
+	usec_t until = time_add(time_boottime(), SPAWNER_HANGS_AFTER);
 	struct worker *w;
 
 	if (!spawner)
 		return;
 	LIST_FOREACH(w, &spawner->workers, node)
-		abandon(w);
+		abandon(w, until);
 	drop_all(&spawner->queue);
 	drop_all(&spawner->failed);
 	loop_timer_free(spawner->timer);

@@ -35,8 +35,9 @@ typedef void (*spawner_fn)(const struct spawn_result *result, void *data);
 /** A spawner without threads yet. Returns NULL with `err` filled. */
 struct spawner *spawner_new(struct loop *loop, struct error *err);
 /**
- * Free it. Queued requests are dropped; those under way are abandoned: their threads end by themselves, no callback
- * comes any more, and processes that they started are left to the caller's records (pid_slot). NULL is fine.
+ * Free it. Queued requests are dropped; no callback comes any more. Those under way are waited for, together no longer than
+ * SPAWNER_HANGS_AFTER: their processes are left to the caller's records (pid_slot), or killed if they were forgotten.
+ * Those that hang are abandoned: their threads end by themselves. NULL is fine.
  */
 void spawner_free(struct spawner *spawner);
 /**
@@ -53,7 +54,7 @@ int spawner_submit(struct spawner *spawner, const struct spawn_request *request,
 void *spawner_find(const struct spawner *spawner, pid_t pid);
 /**
  * No callback for the requests of `data` any more. Queued ones are dropped; a process that still comes up is killed.
- * Returns how many are under way in a thread: their descriptors and *pid_slot must stay until they end.
+ * Returns how many are under way in a thread: their *pid_slot, if they have one, must stay until they end.
  */
 size_t spawner_forget(struct spawner *spawner, const void *data);
 /** Requests queued and under way. */

@@ -39,7 +39,8 @@ struct stopper {
 	usec_t look_due; /* checks wait until then */
 	struct loop_timer *timer;
 	bool fresh;
-	bool freed; /* while run_checks() was still to come */
+	bool checking; /* in run_checks() */
+	bool freed; /* meanwhile */
 };
 
 struct watch {
@@ -118,11 +119,12 @@ void stopper_free(struct stopper *stopper)
 {
 	if (!stopper)
 		return;
-	stopper->freed = true;
 	loop_timer_free(stopper->timer);
 	stopper->timer = NULL;
-	if (stopper->deferred)
+	stopper->freed = true;
+	if (stopper->checking)
 		return;
+	loop_undefer(stopper->loop, run_checks, stopper);
 	tree_orphans_fini(&stopper->orphans);
 	free(stopper);
 }
@@ -412,12 +414,8 @@ static void run_checks(void *data)
 	struct list todo;
 	struct stop *stop;
 
-	if (s->freed) {
-		s->deferred = false;
-		stopper_free(s);
-		return;
-	}
 	list_init(&todo);
+	s->checking = true;
 	s->fresh = false;
 	LIST_FOREACH(stop, &s->stops, node) {
 		if (!stop->check_wanted)
@@ -434,7 +432,7 @@ static void run_checks(void *data)
 		stop->check_wanted = false;
 		check(stop);
 	}
-	s->deferred = false;
+	s->deferred = s->checking = false;
 	if (s->freed) {
 		stopper_free(s);
 		return;

@@ -40,7 +40,6 @@ struct exec_probe {
 	uint64_t tag;
 	struct loop_timer *timer;
 	struct stop *stop;
-	volatile pid_t pid_slot;
 	pid_t pid; /* 0: none yet, or reaped */
 	bool begun; /* it was spawned */
 	int pidfd;
@@ -350,7 +349,6 @@ static int submit(struct exec_probe *p)
 	request.stdout_fd = request.stderr_fd = p->write_fd;
 	request.cgroup_fd = -1; /* its limits and its end are not the service's */
 	request.tag = p->tag;
-	request.pid_slot = &p->pid_slot;
 	return spawner_submit(p->sup->spawner, &request, on_spawned, p);
 }
 
@@ -441,13 +439,16 @@ void probes_exec_fini(struct supervisor *sup)
 {
 	struct exec_probe *p;
 
+	/* first of all: the end of one begins the next of its check, if that one is still to be answered */
 	LIST_FOREACH (p, &sup->exec_probes, node) {
 		p->answered = true;
+		p->owner = NULL;
+	}
+	while (!list_empty(&sup->exec_probes)) {
+		p = LIST_ENTRY(sup->exec_probes.next, struct exec_probe, node);
 		if (p->pid)
 			(void)kill(-p->pid, SIGKILL); /* not reaped yet, so the group is ours */
-		if (spawner_forget(sup->spawner, p) > 0)
-			continue; /* a thread still writes to it: it goes with the process */
-		list_remove(&p->node);
+		(void)spawner_forget(sup->spawner, p);
 		exec_free(p);
 	}
 }

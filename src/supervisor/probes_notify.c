@@ -14,6 +14,7 @@
 
 #include "base/diag.h"
 #include "base/fd.h"
+#include "base/limits.h"
 #include "base/parse.h"
 #include "supervisor/probes.h"
 
@@ -28,7 +29,7 @@ int probes_notify_number(const struct health_config *config)
 	int64_t n;
 
 	if (config->type != CONFIG_HEALTH_NOTIFY || !config->target.text || !str_starts(config->target.text, "fd:") ||
-	    parse_int(config->target.text + 3, 3, INT32_MAX, &n) < 0)
+	    parse_int(config->target.text + 3, 3, LIMIT_SERVICE_FD, &n) < 0)
 		return 0;
 	return (int)n;
 }

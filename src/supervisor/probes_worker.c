@@ -25,7 +25,6 @@
 struct prober_process {
 	struct early_exit early; /* first: see launch_on_exited() */
 	struct supervisor *sup;
-	volatile pid_t pid_slot;
 	pid_t pid; /* 0: being spawned */
 	uint32_t number;
 	int fd;
@@ -101,7 +100,6 @@ static int submit(struct prober_process *w, const char *path)
 	request.n_rlimits = ARRAY_LEN(limits);
 	request.no_new_privileges = true;
 	request.as_sibling = true;
-	request.pid_slot = &w->pid_slot;
 	return spawner_submit(w->sup->spawner, &request, on_spawned, w);
 }
 
@@ -134,9 +132,10 @@ void probes_worker_fini(struct supervisor *sup)
 {
 	struct prober_process *w = sup->prober_process;
 
-	/* it ends when its socket closes; what a thread still writes to goes with the process */
-	if (w && spawner_forget(sup->spawner, w) == 0)
-		process_free(w);
+	if (!w)
+		return;
+	(void)spawner_forget(sup->spawner, w);
+	process_free(w); /* it ends when its socket closes */
 }
 
 void probes_worker_end(uint32_t number, void *data)

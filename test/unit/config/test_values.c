@@ -209,6 +209,10 @@ static const struct wrong wrongs[] = {
 	  "type: expected \"tcp\", \"http\", \"exec\", \"notify\" or \"log\", found \"htp\" (did "
 	  "you mean \"http\"?)" },
 	{ "health", "type = \"tcp\"", 1, "target: expected host:port, [v6]:port or unix:/path" },
+	{ "health", "type = \"notify\"\ntarget = \"fd:64\"", 10,
+	  "target: expected \"fd:N\" with N from 3 to 63, or nothing (sd_notify)" },
+	{ "health", "type = \"notify\"\ntarget = \"fd:2\"", 10,
+	  "target: expected \"fd:N\" with N from 3 to 63, or nothing (sd_notify)" },
 	{ "health", "type = \"log\"\nretries = -1", 11,
 	  "retries: expected 1 to 1000000, found -1" },
 	{ "health", "type = \"log\"\ntimeout_ms = 0", 14,

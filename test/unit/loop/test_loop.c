@@ -43,6 +43,34 @@ static void on_io(struct loop_io *io, uint32_t events, void *data)
 	mark(data, 'i');
 }
 
+static void on_deferred_undefers(void *data)
+{
+	struct trace *t = data;
+
+	mark(t, 'u');
+	loop_undefer(t->loop, on_deferred, t);
+}
+
+/* Before the round, and from within it. */
+static void test_deferred_calls_are_taken_back(void **state)
+{
+	struct trace t = { .loop = loop_new() };
+	struct trace other = { .loop = t.loop };
+
+	(void)state;
+	assert_int_equal(loop_defer(t.loop, on_deferred, &t), 0);
+	assert_int_equal(loop_defer(t.loop, on_deferred, &other), 0);
+	loop_undefer(t.loop, on_deferred, &t);
+	assert_int_equal(loop_once(t.loop, 0), 0);
+	assert_string_equal(t.text, "");
+	assert_string_equal(other.text, "d");
+	assert_int_equal(loop_defer(t.loop, on_deferred_undefers, &t), 0);
+	assert_int_equal(loop_defer(t.loop, on_deferred, &t), 0);
+	assert_int_equal(loop_once(t.loop, 0), 0);
+	assert_string_equal(t.text, "u");
+	loop_free(t.loop);
+}
+
 static void test_order_of_a_round_is_io_timers_deferred(void **state)
 {
 	struct trace t = { .loop = loop_new() };
@@ -190,6 +218,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_order_of_a_round_is_io_timers_deferred),
+		cmocka_unit_test(test_deferred_calls_are_taken_back),
 		cmocka_unit_test(test_event_of_a_freed_source_is_dropped),
 		cmocka_unit_test(test_timers_fire_in_order_and_can_be_disarmed),
 		cmocka_unit_test(test_sleeps_until_the_deadline_and_quits),

@@ -288,6 +288,29 @@ static void test_free_while_one_hangs(void **state)
 	assert_int_equal(count_fds(), fds);
 }
 
+/* One that was forgotten while a thread spawned it: it does not outlive the spawner, and nothing is leaked. */
+static void test_free_ends_the_forgotten(void **state)
+{
+	struct world *w = *state;
+	struct spawn_request r = SPAWN_REQUEST;
+	struct answer first = { 0 };
+	struct answer forgotten = { 0 };
+	int status;
+
+	r.command = "/bin/true";
+	assert_int_equal(spawner_submit(w->spawner, &r, on_done, &first), 0);
+	run_until(w, &first.n, 1);
+	(void)reap(&first);
+	r.command = "sleep 1000 & wait";
+	assert_int_equal(spawner_submit(w->spawner, &r, on_done, &forgotten), 0); /* to a thread that idles */
+	assert_int_equal(spawner_forget(w->spawner, &forgotten), 1);
+	spawner_free(w->spawner);
+	w->spawner = NULL;
+	assert_true(waitpid(-1, &status, 0) > 0);
+	assert_int_equal(WTERMSIG(status), SIGKILL);
+	assert_int_equal(forgotten.n, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -297,6 +320,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_hanging_ones_do_not_block_others, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_forget, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_free_while_one_hangs, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_free_ends_the_forgotten, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
