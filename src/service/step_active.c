@@ -227,6 +227,11 @@ enum service_state starting_health(struct step *st)
 		return become_ready(st);
 	st->s->rec.attempts = st->ev->attempts;
 	step_because(st, RULE_HEALTH, CORE_NONE);
+	if (st->s->policy.on_health == HEALTH_STOP && !need_going_down(st->s)) {
+		/* who waits for it learns that it failed, rather than being told to stop; who runs on does as after a crash */
+		step_set_wish(st, WISH_DOWN);
+		core_queue(st->core, st->s, TODO_CRASH);
+	}
 	return step_begin_stop(st, FAILURE_HEALTH);
 }
 

@@ -11,6 +11,7 @@ import time
 
 import pytest
 from harness import processes, rude
+from harness.killing import patiently
 from harness.wait import SLOWNESS, stays, wait_for
 
 SLEEP = "exec sleep 1000"
@@ -448,6 +449,25 @@ def test_on_failure(server, on_failure, state):
         assert server.pid("web") == pid
 
 
+@pytest.mark.parametrize(("on_failure", "again"), [("restart", True), ("stop", False)])
+def test_on_failure_before_it_was_ever_ready(server, on_failure, again):
+    """Never ready: "restart" tries again and again, "stop" ends it for good, and whoever waits for it learns that."""
+    server.add("web", SLEEP, restart_delay_ms=10,
+               health=health("exec", "exit 3", timeout_ms=10000, interval_ms=20, on_failure=on_failure))
+    server.add("user", SLEEP, requires=["web"])
+    server.start()
+    if again:
+        wait_for(lambda: server.status("web")["run"] >= 3)
+        return
+    assert failed_by_health(server)["state"]["reason"]["type"] == "health_check_failed"
+    server.wait_state("user", "failed")
+    stays(lambda: server.state("web") == "failed", 0.3)
+    assert server.status("web")["run"] == 1 and server.status("web")["wish"] == "down"
+    # a person may try again
+    assert server.cli("start", "--no-wait", "web").returncode == 0
+    wait_for(lambda: server.status("web")["run"] == 2)
+
+
 def test_retries_in_a_row(server):
     """Every second probe fails: never two in a row."""
     count = server.dir / "count"
@@ -551,6 +571,21 @@ def test_probing_goes_on_after_a_crash(server):
         assert server.state("web") == "running"
         flag.write_text("")
         server.wait_pid("app", other_than=before[1])
+
+
+def test_a_planned_restart_amid_probes_leaves_nothing(server):
+    """Probes that are being spawned, run, or wait for their turn when the server ends: under a leak checker all must be freed."""
+    for n in range(20):
+        server.add(f"busy{n}", SLEEP, health=health("exec", "true", timeout_ms=20000, interval_ms=1))
+        server.add(f"slow{n}", SLEEP, health=health("exec", "exec sleep 1001", timeout_ms=20000, interval_ms=1, retries=1000))
+    server.start()
+    server.wait_state("busy19", "running")
+    for _ in range(3):
+        brain = server.brain()
+        server.rpc("system.prepare_restart")
+        wait_for(lambda: not processes.alive(brain))
+        wait_for(lambda: patiently(lambda: server.status("busy7"))["health"] == "healthy")
+    assert server.restarts("busy7") == 0
 
 
 def test_readiness_survives_a_crash(server):

@@ -142,6 +142,16 @@ static void starting_until_ready(struct world *w)
 	start(w, "x");
 }
 
+static void starting_health_stops(struct world *w)
+{
+	struct service_policy p = world_policy();
+
+	p.has_readiness = true;
+	p.on_health = HEALTH_STOP;
+	(void)world_add(w, "x", &p);
+	start(w, "x");
+}
+
 static void starting_oneshot(struct world *w)
 {
 	struct service_policy p = world_policy();
@@ -384,6 +394,7 @@ static const struct {
 	{ "starting, spawn", starting_spawn },
 	{ "starting, spawn, going down", starting_spawn_going_down },
 	{ "starting, not ready", starting_until_ready },
+	{ "starting, on_failure = stop", starting_health_stops },
 	{ "starting, oneshot", starting_oneshot },
 	{ "running", running },
 	{ "running, healthy", running_healthy },

@@ -369,6 +369,36 @@ static void health_policies(void **state)
 	}
 }
 
+/* Before it was ever ready: "restart" tries again, "stop" ends it for good. */
+static void health_before_readiness(void **state)
+{
+	for (int on = 0; on < HEALTH_N; on++) {
+		struct world w;
+		struct service_policy p = world_policy();
+
+		(void)state;
+		if (on == HEALTH_MARK)
+			continue; /* the shell does not tell of such a check */
+		world_init(&w);
+		p.has_readiness = p.critical = true;
+		p.on_health = (enum policy_on_health)on;
+		(void)world_add(&w, "h", &p);
+		world_event(&w, EV_START, "h");
+		world_send(&w, (struct core_event){ .kind = EV_HEALTH, .id = 0, .run = 1, .attempts = 3 });
+		assert_state(&w, "h", SERVICE_STOPPING);
+		world_stopped(&w, "h");
+		assert_state(&w, "h", SERVICE_FAILED);
+		assert_int_equal(core_failure(w.core, 0).kind, FAILURE_HEALTH);
+		assert_int_equal(world_record(&w, "h")->wish, on == HEALTH_STOP ? WISH_DOWN : WISH_UP);
+		assert_int_equal(core_next_start(w.core, 0) != 0, on == HEALTH_RESTART);
+		assert_true(core_is_settled(w.core, 0) == (on == HEALTH_STOP));
+		/* a start by hand begins anew */
+		world_event(&w, EV_START, "h");
+		assert_state(&w, "h", SERVICE_STARTING);
+		world_fini(&w);
+	}
+}
+
 static void oneshot_and_policies(void **state)
 {
 	struct world w;
@@ -522,6 +552,7 @@ int main(void)
 		cmocka_unit_test(pre_start_that_ends_while_going_down_spawns_nothing),
 		cmocka_unit_test(start_timeout_is_a_failure),
 		cmocka_unit_test(health_policies),
+		cmocka_unit_test(health_before_readiness),
 		cmocka_unit_test(oneshot_and_policies),
 		cmocka_unit_test(pre_start_and_post_stop),
 		cmocka_unit_test(leftovers_go_with_the_stop),
