@@ -283,6 +283,8 @@ static void begin(struct check *c)
 
 	if (env->ready) {
 		begin_live(c);
+		c->unhealthy = env->unhealthy >> (c - c->health->checks) & 1;
+		c->failures = c->unhealthy ? MAX(c->def.retries, 1U) : 0;
 		return;
 	}
 	c->pause = READY_FIRST_PAUSE;

@@ -39,6 +39,7 @@ struct health_env {
 	struct prober *prober;
 	usec_t started_at; /* of the run: where start_period begins */
 	bool ready;        /* it was ready already when an earlier server watched it: liveness from the first answer on */
+	uint32_t unhealthy; /* `ready`: the checks that it had found unhealthy, bit n for check n */
 	uint32_t spread;   /* the service's number: decides where in the interval it is probed */
 	/* Start an exec probe for `command`. NULL with errno set. */
 	struct probe *(*exec)(const void *command, usec_t timeout, probe_fn fn, void *fn_data, void *data);

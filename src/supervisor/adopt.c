@@ -97,6 +97,8 @@ static int adopt_unit(struct supervisor *sup, uint32_t id, const struct saved *s
 	}
 	unit->last = saved->last;
 	unit->intent = saved->intent;
+	unit->unhealthy = saved->unhealthy;
+	unit->event = saved->event;
 	unit->path = parse_path(text);
 	unit->next = next ? parse_definition(next) : NULL;
 	return core_restore(sup->core, id, &saved->core);
@@ -156,6 +158,28 @@ static void adopt_pipes(struct supervisor *sup)
 		else if (pipes_adopt(unit, run, kept, streams) < 0)
 			diag(DIAG_ERROR, "%s: a pipe of run %llu can't be taken over", unit->config->name, run);
 	}
+}
+
+/* Does the record say what that event of an earlier server tells? */
+static bool took_place(const struct supervisor_event *event, void *data)
+{
+	const struct unit *unit = unit_find(data, event->name);
+
+	switch (event->kind) {
+	case EVENT_STATE:
+	case EVENT_HEALTH:
+		return unit && unit->event >= event->cursor;
+	case EVENT_ADDED:
+		return unit;
+	case EVENT_REMOVED:
+		return !unit;
+	case EVENT_RELOAD:
+	case EVENT_SHUTDOWN:
+		return true;
+	case EVENT_KIND_N:
+		break;
+	}
+	return false;
 }
 
 static struct core_facts find_facts(struct unit *unit)
@@ -218,6 +242,7 @@ static int take_over(struct supervisor *sup, struct error *err)
 		r = adopt_units(sup, err);
 	if (r < 0)
 		return r;
+	events_settle(&sup->events, took_place, sup);
 	adopt_rings(sup);
 	adopt_pipes(sup);
 	sup->exit_code = (int)state_globals(sup->state)->exit_code;

@@ -22,7 +22,7 @@
 #include "supervisor/supervisor.h"
 
 /* Of struct saved; a server that finds another version starts fresh services beside nothing it could adopt. */
-#define SAVED_VERSION 2
+#define SAVED_VERSION 3
 
 /* An exit that is on record but not yet told to the core: its last lines are still being read. */
 struct saved_exit {
@@ -52,6 +52,8 @@ struct saved {
 	struct service_record core;
 	struct last_run last;
 	struct intent intent;
+	uint16_t unhealthy; /* bit n: check n of the current run was found unhealthy */
+	uint64_t event;     /* the number of the last event that tells of this record */
 };
 
 /* The pipes of one run: read ends in the log engine and the keeper; write ends here while something is being spawned. */
@@ -91,6 +93,8 @@ struct unit {
 	struct probes *probes; /* NULL: it had no health checks so far */
 	usec_t extended_until; /* it asked for more time: its start or stop time-out is not before that; 0: it did not */
 	struct intent intent;
+	uint16_t unhealthy; /* as in the saved record */
+	uint64_t event;     /* as in the saved record */
 	bool gone;     /* the stop object saw nothing left, but the exit is not told to the core yet */
 };
 
@@ -156,7 +160,12 @@ int supervisor_feed(struct supervisor *sup, const struct core_event *event);
 void supervisor_continue(struct supervisor *sup);
 /** Write the unit's record to the state. */
 void unit_save(struct unit *unit);
+/** Announce what is on no record. */
 void supervisor_announce(struct supervisor *sup, enum supervisor_event_kind kind, const char *name, const char *cause);
+/** Save the unit and announce what is now on its record. */
+void unit_announce(struct unit *unit, enum supervisor_event_kind kind, const char *cause);
+/** An event about to take place; events_publish() once it has. */
+void supervisor_prepare(struct supervisor *sup, enum supervisor_event_kind kind, const char *name, const char *cause);
 
 /** As supervisor_feed(), for core_resume(). */
 void supervisor_resume(struct supervisor *sup, uint32_t id, const struct core_facts *facts);
@@ -207,6 +216,8 @@ bool unit_note_leftovers(struct unit *unit, bool again);
 void unit_survivors_text(struct unit *unit, char *out, size_t size);
 
 /* perform.c */
+/** Prepare the event of an EFFECT_ANNOUNCE, before the record is saved that it tells of. */
+void announce_prepare(struct supervisor *sup, const struct effect *effect);
 void perform(struct supervisor *sup, const struct effect *effect);
 
 /* helper.c */

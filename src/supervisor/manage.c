@@ -304,15 +304,19 @@ int supervisor_add(struct supervisor *sup, struct service_config *config, bool p
 	r = check_cycle(sup, config, err);
 	if (r == 0 && persistent)
 		r = persist(sup, config, err);
-	if (r == 0)
-		r = unit_add(sup, config, &unit, err);
 	if (r < 0)
 		return r;
+	supervisor_prepare(sup, EVENT_ADDED, config->name, by->via);
+	r = unit_add(sup, config, &unit, err);
+	if (r < 0) {
+		events_take_back(&sup->events);
+		return r;
+	}
+	events_publish(&sup->events);
 	if (persistent) {
 		set_path(unit);
 		(void)unit_store_definition(unit);
 	}
-	supervisor_announce(sup, EVENT_ADDED, unit->config->name, by->via);
 	unit_loaded(unit, RULE_CONFIG, by->uid);
 	return 0;
 }

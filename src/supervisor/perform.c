@@ -214,25 +214,31 @@ static void add_end(struct unit *unit, char *cause, size_t size)
 		diag(DIAG_WARN, "%s: its stop left processes: %s", unit->config->name, text);
 }
 
-static void announce(struct supervisor *sup, struct unit *unit, const struct effect *e)
+void announce_prepare(struct supervisor *sup, const struct effect *e)
 {
 	enum service_state from = (enum service_state)e->from;
 	enum service_state to = (enum service_state)e->to;
 	struct supervisor_event event = { .kind = EVENT_STATE };
+	struct unit *unit = unit_at(sup, e->id);
 
+	if (e->kind != EFFECT_ANNOUNCE || !unit || from == to)
+		return;
 	core_cause_text(sup->core, &e->cause, event.cause, sizeof(event.cause));
 	if (to == SERVICE_FAILED)
 		core_failure_text(sup->core, unit->id, event.cause, sizeof(event.cause));
 	(void)str_copy(event.name, sizeof(event.name), unit->config->name);
 	(void)str_copy(event.from, sizeof(event.from), service_state_name(from));
 	(void)str_copy(event.to, sizeof(event.to), service_state_name(to));
-	if (from != to && is_down(to))
+	if (is_down(to))
 		add_end(unit, event.cause, sizeof(event.cause));
-	if (from != to) {
-		events_add(&sup->events, &event);
-		diag(level_of(from, to), "%s: %s -> %s: %s", event.name, event.from, event.to, event.cause);
-	}
-	if (unit->intent.removing && is_down(to))
+	unit->event = events_prepare(&sup->events, &event);
+	diag(level_of(from, to), "%s: %s -> %s: %s", event.name, event.from, event.to, event.cause);
+}
+
+/* The event itself was published with the record. */
+static void announced(struct supervisor *sup, struct unit *unit, const struct effect *e)
+{
+	if (unit->intent.removing && is_down((enum service_state)e->to))
 		(void)loop_defer(sup->loop, manage_forget_removed, sup);
 }
 
@@ -272,7 +278,7 @@ static const struct {
 	[EFFECT_RUN_POST_STOP] = { post_stop, false },
 	[EFFECT_ARM_TIMER] = { arm_timer, true },
 	[EFFECT_DISARM] = { disarm, true },
-	[EFFECT_ANNOUNCE] = { announce, false },
+	[EFFECT_ANNOUNCE] = { announced, false },
 	[EFFECT_CRITICAL_FAILED] = { critical_failed, false },
 	[EFFECT_SHUTDOWN_DONE] = { shutdown_done, true },
 };

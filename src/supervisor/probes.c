@@ -79,6 +79,13 @@ static bool concerns_core(const struct probes *p, size_t check, bool healthy)
 	return true;
 }
 
+static void note_unhealthy(struct unit *unit, size_t check, bool unhealthy)
+{
+	unsigned int bit = 1U << check;
+
+	unit->unhealthy = (uint16_t)(unhealthy ? unit->unhealthy | bit : unit->unhealthy & ~bit);
+}
+
 static void on_change(size_t check, bool healthy, unsigned int attempts, const struct probe_result *result, void *data)
 {
 	struct probes *p = data;
@@ -98,7 +105,8 @@ static void on_change(size_t check, bool healthy, unsigned int attempts, const s
 		(void)snprintf(text, sizeof(text), "unhealthy: %s%s%s", probe_error_name(result->error),
 			       result->text[0] ? ": " : "", result->text);
 	diag(healthy ? DIAG_INFO : DIAG_WARN, "%s: health check: %s", unit->config->name, text);
-	supervisor_announce(unit->sup, EVENT_HEALTH, unit->config->name, text);
+	note_unhealthy(unit, check, !healthy);
+	unit_announce(unit, EVENT_HEALTH, text);
 	if (concerns_core(p, check, healthy))
 		(void)supervisor_feed(unit->sup, &event);
 }
@@ -149,6 +157,7 @@ static struct health *make_health(struct probes *p)
 		.prober = unit->sup->prober,
 		.started_at = record->started_at,
 		.ready = record->state == SERVICE_RUNNING,
+		.unhealthy = unit->unhealthy,
 		.spread = unit->id,
 		.exec = probes_exec,
 		.on_ready = on_ready,
@@ -181,6 +190,9 @@ void probes_start(struct unit *unit, uint64_t run)
 	struct probes *p = probes_of(unit);
 
 	probes_stop(unit);
+	/* what an earlier server found of this run counts until these checks find something else */
+	if (!p || p->run || core_record(unit->sup->core, unit->id)->state != SERVICE_RUNNING)
+		unit->unhealthy = 0;
 	if (p) {
 		p->run = run;
 		free(STEAL(&p->last));

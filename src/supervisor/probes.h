@@ -16,6 +16,7 @@
 #include "process/notify.h"
 #include "supervisor/internal.h"
 
+/* As many as struct saved has bits for. */
 #define PROBES_CHECKS_MAX 16
 /* "/run/zinit-notify/4194304/" and a name; sun_path has 108. */
 #define PROBES_PATH_SIZE 108

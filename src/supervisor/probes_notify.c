@@ -147,7 +147,7 @@ static void refuse(struct probes *p, const char *why, pid_t pid)
 static void announce(struct probes *p, const char *text)
 {
 	diag(DIAG_INFO, "%s: notify: %s", p->unit->config->name, text);
-	supervisor_announce(p->unit->sup, EVENT_HEALTH, p->unit->config->name, text);
+	unit_announce(p->unit, EVENT_HEALTH, text);
 }
 
 static void extend(struct probes *p, usec_t by)

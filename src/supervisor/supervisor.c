@@ -37,6 +37,8 @@ void unit_save(struct unit *unit)
 		.core = *core_record(unit->sup->core, unit->id),
 		.last = unit->last,
 		.intent = unit->intent,
+		.unhealthy = unit->unhealthy,
+		.event = unit->event,
 	};
 
 	state_commit(unit->sup->state, unit->id, &saved);
@@ -60,7 +62,10 @@ static void save_dirty(struct supervisor *sup)
 static void carry_out(struct supervisor *sup)
 {
 	for (;;) {
+		for (uint32_t i = 0; i < sup->effects.n; i++)
+			announce_prepare(sup, &sup->effects.v[i]);
 		save_dirty(sup);
+		events_publish(&sup->events);
 		for (uint32_t i = 0; i < sup->effects.n; i++)
 			perform(sup, &sup->effects.v[i]);
 		if (!core_pending(sup->core))
@@ -145,13 +150,27 @@ void supervisor_resume(struct supervisor *sup, uint32_t id, const struct core_fa
 	sup->stepping = false;
 }
 
-void supervisor_announce(struct supervisor *sup, enum supervisor_event_kind kind, const char *name, const char *cause)
+void supervisor_prepare(struct supervisor *sup, enum supervisor_event_kind kind, const char *name, const char *cause)
 {
 	struct supervisor_event event = { .kind = kind };
 
 	(void)str_copy(event.name, sizeof(event.name), name);
 	(void)str_copy(event.cause, sizeof(event.cause), cause);
-	events_add(&sup->events, &event);
+	(void)events_prepare(&sup->events, &event);
+}
+
+void supervisor_announce(struct supervisor *sup, enum supervisor_event_kind kind, const char *name, const char *cause)
+{
+	supervisor_prepare(sup, kind, name, cause);
+	events_publish(&sup->events);
+}
+
+void unit_announce(struct unit *unit, enum supervisor_event_kind kind, const char *cause)
+{
+	supervisor_prepare(unit->sup, kind, unit->config->name, cause);
+	unit->event = unit->sup->events.prepared;
+	unit_save(unit);
+	events_publish(&unit->sup->events);
 }
 
 /* --- the keeper's news ------------------------------------------------------------------------ */

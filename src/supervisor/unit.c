@@ -236,10 +236,11 @@ void unit_forget(struct unit *unit)
 	pipes_forget(unit);
 	keeper_link_forget(sup->keeper, &unit->ring_slot);
 	unit_close_cgroup(unit, true);
+	supervisor_prepare(sup, EVENT_REMOVED, name, "");
 	state_release(sup->state, unit->id);
+	events_publish(&sup->events);
 	(void)definitions_put(sup->definitions, unit_definition_slot(unit->id, false), "", 0);
 	unit_set_next(unit, NULL);
 	unit_free(unit);
-	supervisor_announce(sup, EVENT_REMOVED, name, "");
 	supervisor_continue(sup);
 }

@@ -11,6 +11,7 @@ from harness import killing, syscalls  # noqa: E402
 from harness.server import Server  # noqa: E402
 
 KILLS_A_ROUND = 1000
+LOADS = {"few": killing.FEW, "fifty": killing.FIFTY}
 
 
 def attempt(work):
@@ -30,14 +31,15 @@ def attempt(work):
 def every_system_call(server):
     scenario = syscalls.Scenario(server)
     scenario.start()
-    points = scenario.points()
-    killed = sum(scenario.round(f"{name}:signal=KILL:when={n}") for name, n in points)
-    print(f"{len(points)} system calls, {killed} servers killed there: nothing lost")
+    stops = scenario.points()
+    killed = scenario.run(range(1, stops + 1))
+    print(f"{stops} instants before and after system calls, {killed} servers killed there: nothing lost")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=1000, help="at random instants (1000)")
+    parser.add_argument("--load", choices=LOADS, default="few", help="how many services there are (few)")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--system-calls", action="store_true", help="at each system call of a scenario instead")
     options = parser.parse_args()
@@ -46,7 +48,7 @@ def main():
         return
     for done in range(0, options.kills, KILLS_A_ROUND):
         kills = min(KILLS_A_ROUND, options.kills - done)
-        attempt(lambda server, seed=options.seed + done, n=kills: killing.run(server, n, seed))
+        attempt(lambda server, seed=options.seed + done, n=kills: killing.run(server, n, seed, LOADS[options.load]))
         print(f"{done + kills} kills, seed {options.seed + done}: nothing lost", flush=True)
 
 

@@ -16,6 +16,10 @@ RUN = 'n=$(($(cat $FILE) + 1)); echo $n > $FILE; '
 UP_AND_DOWN = RUN + "sleep 1003 & trap 'echo down $n; exit 0' TERM; echo up $n; wait"
 EXIT_CODES = 7
 LIFE_EVERY = 4
+DELAY_MS = 150
+# How many services of each kind a load has.
+FEW = {"counters": 2, "exiters": 3, "probed": 1}
+FIFTY = {"counters": 20, "exiters": 14, "probed": 10}
 
 
 def brain_of(keeper):
@@ -53,26 +57,42 @@ def consecutive_from_one(values):
 class Load:
     """Services that print, exit, restart and are probed; and a client that starts and stops."""
 
-    def __init__(self, server, counters=2, exiters=3):
+    def __init__(self, server, counters=2, exiters=3, probed=1):
         self.server = server
         self.counters = [f"count{n}" for n in range(counters)]
         self.exiters = [f"exit{n}" for n in range(exiters)]
+        self.probed = ["probed", *(f"probed{n}" for n in range(1, probed))]
         self.end = threading.Event()
         self.problems = []
         self.wished = 0
-        count = "i=0; while :; do i=$((i + 1)); echo $i; [ $((i % 100)) != 0 ] || sleep 0.02; done"
+        self.slowest_stop = 0
+        # many share two processors: all together are to print no more than a few can
+        pause = 0.02 * max(1, counters / 2)
+        count = f"i=0; while :; do i=$((i + 1)); echo $i; [ $((i % 100)) != 0 ] || sleep {pause}; done"
         for name in self.counters:
             server.add(name, count, store=True, buffer_lines=100000)
         for name in self.exiters:
+            delay = 20 * max(1, exiters // 3)
             server.add(name, "trap '' TERM; " + RUN + f"echo $n; sleep 0.0$((n % 4)); exit $((n % {EXIT_CODES} + 1))", restart="always",
-                       env={"FILE": self.file(name)}, restart_delay_ms=20, restart_delay_max_ms=40, restart_jitter=0,
+                       env={"FILE": self.file(name)}, restart_delay_ms=delay, restart_delay_max_ms=2 * delay, restart_jitter=0,
                        max_restarts=1000000, store=True)
-        server.add("probed", "exec sleep 1001",
-                   health={"type": "exec", "target": "sleep 0.05; : probe-of-probed", "interval_ms": 100, "timeout_ms": 2000})
+        for name in self.probed:
+            interval = 100 * max(1, probed // 2)
+            server.add(name, "exec sleep 1001",
+                       health={"type": "exec", "target": "sleep 0.05; : probe-of-probed", "interval_ms": interval, "timeout_ms": 2000})
+        # well at first, then ill for good; `mark` lets it live
+        server.add("ill", "exec sleep 1008",
+                   health={"type": "exec", "target": f"test ! -e {self.file('ill')}", "interval_ms": 200, "on_failure": "mark", "retries": 1})
+        server.add("delayed", "echo up $(date +%s%N); exit 1", restart="always", restart_delay_ms=DELAY_MS, restart_delay_max_ms=DELAY_MS,
+                   restart_jitter=0, max_restarts=1000000, store=True, stability_period_ms=3600000)
         server.add("toggled", UP_AND_DOWN,
                    env={"FILE": self.file("toggled")}, status="stop", stop_timeout_ms=5000)
-        server.add("once", RUN + "echo $n", oneshot=True, restart="never", status="stop", env={"FILE": self.file("once")})
-        for name in [*self.exiters, "toggled", "once"]:
+        server.add("once", RUN + f"echo $n; exit $((n % {EXIT_CODES}))", oneshot=True, restart="never", status="stop",
+                   env={"FILE": self.file("once")})
+        # what remains of it is killed when its time is over, whoever asked for the stop
+        server.add("deaf", "trap '' TERM; " + RUN + "echo up $n; sleep 1009; sleep 1009", status="stop", stop_timeout_ms=300,
+                   env={"FILE": self.file("deaf")})
+        for name in [*self.exiters, "toggled", "once", "deaf"]:
             open(self.file(name), "w").write("0\n")
 
     def file(self, name):
@@ -83,9 +103,12 @@ class Load:
 
     def start(self):
         self.server.start()
-        for name in [*self.counters, "probed"]:
+        steady = [*self.counters, *self.probed]
+        for name in [*steady, "ill"]:
             self.server.wait_state(name, "running")
-        self.pids = {name: self.server.pid(name) for name in [*self.counters, "probed"]}
+        open(self.file("ill"), "w").close()
+        wait_for(lambda: self.server.status("ill").get("health") == "unhealthy", 20, "the checks of the ill one fail")
+        self.pids = {name: self.server.pid(name) for name in [*steady, "ill"]}
         self.client = threading.Thread(target=self.ask)
         self.client.start()
 
@@ -97,7 +120,9 @@ class Load:
                 self.wished += 1
                 self.wait_last_line("toggled", f"up {self.wished}")
                 self.wish("service.stop", "toggled", ("inactive", "exited"))
-                self.wish("service.start", "once", ("exited",))
+                self.wish("service.start", "once", ("exited", "failed"))
+                self.check_once()
+                self.pending_stop()
                 self.come_and_go()
         except Exception as error:  # told by check(), in the main thread
             self.problems.append(f"the client: {error!r}")
@@ -111,6 +136,22 @@ class Load:
                     raise
         patiently(ask)
         wait_for(lambda: patiently(lambda: self.server.state(name)) in states, 20, f"{name} is {states}")
+
+    def check_once(self):
+        """The exit code of each run is the one that it ended with."""
+        status = patiently(lambda: self.server.status("once"))
+        runs = self.runs("once")
+        assert status["exit_code"] == runs % EXIT_CODES and (status["state"] == "exited") == (runs % EXIT_CODES == 0), (runs, status)
+
+    def pending_stop(self):
+        """A stop that has to wait for its time-out is not forgotten, nor does the time begin anew with each server."""
+        self.wish("service.start", "deaf", ("running",))
+        self.wait_last_line("deaf", f"up {self.wished}")
+        began = time.monotonic()
+        self.wish("service.stop", "deaf", ("inactive", "exited", "failed"))
+        took = time.monotonic() - began
+        assert took >= 0.29, f"killed after {took:.3f} s"
+        self.slowest_stop = max(self.slowest_stop, took)
 
     def come_and_go(self):
         """A service is added, changed while it runs, and removed, each by a reload."""
@@ -168,21 +209,37 @@ class Load:
             assert server.cli("stop", name).returncode == 0
             gap = consecutive_from_one(self.raw(name))
             assert not gap, f"{name}: {gap}"
+        self.check_delays()
         lines = server.lines("toggled")
         expected = [f"{word} {n}" for n in range(1, self.wished + 1) for word in ("up", "down")]
         assert lines == expected[-len(lines):] and self.runs("toggled") == self.wished, (self.runs("toggled"), self.wished)
-        assert self.runs("once") == len(server.lines("once")) and server.state("once") == "exited"
-        assert server.state("probed") == "running" and server.status("probed").get("health") in (None, "healthy")
+        assert self.runs("once") == len(server.lines("once"))
+        for name in self.probed:
+            assert server.state(name) == "running" and server.status(name).get("health") in (None, "healthy")
+        assert server.status("ill")["health"] == "unhealthy" and server.state("ill") == "running"
         guests = {p for p in server.leftovers() if processes.command(p) == "sleep 1007"}
         assert not guests, guests
         probes = [p for p in server.leftovers() if "probe-of-probed" in processes.command(p)]
-        assert len(probes) <= 2, [processes.command(p) for p in probes]
+        assert len(probes) <= 2 * len(self.probed), [processes.command(p) for p in probes]
 
 
-def run(server, kills, seed):
+    def check_delays(self):
+        """No restart came before its time, however often the server that had to wait for it died."""
+        self.server.cli("stop", "delayed")
+        out = self.server.cli("logs", "--output", "raw", "-n", "100000000", "delayed").stdout
+        times = [int(line.split()[1]) for line in out.splitlines() if line.startswith("up ")]
+        gaps = [(b - a) / 1e6 for a, b in zip(times, times[1:])]
+        assert gaps and min(gaps) >= DELAY_MS - 2, min(gaps)
+        status = self.server.status("delayed")
+        # the stop may have come before the last run's line
+        silent = status["restart_count"] + 1 - len(times)
+        assert silent == 0 or (silent == 1 and status["exit_signal"] == signal.SIGTERM), (len(times), status)
+
+
+def run(server, kills, seed, services):
     """The whole: load, kills, checks."""
     rng = random.Random(seed)
-    load = Load(server)
+    load = Load(server, **services)
     load.start()
     try:
         for n in range(kills):

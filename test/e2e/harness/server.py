@@ -28,7 +28,7 @@ SECTION_OF = {key: section for section, keys in SECTIONS.items() for key in keys
 
 
 def binary(name):
-    for folder in ("src/server", "src/keeper", "src/worker", "src/cli", "bin", "."):
+    for folder in ("src/server", "src/keeper", "src/worker", "src/cli", "test/soak", "bin", "."):
         path = BUILD / folder / name
         if path.is_file():
             return path
@@ -239,6 +239,19 @@ class Server:
     def why(self, name):
         """All that `why` says, as one text."""
         return self.cli("why", name).stdout
+
+    def transitions(self, cursor):
+        """All changes of state after that event number: ([(service, from, to), …], the last number)."""
+        with self.connect() as now, self.connect() as old:
+            last = now.call("events.subscribe")["cursor"]
+            found = []
+            old.call("events.subscribe", {"cursor": cursor})
+            while cursor < last:
+                message = old.notification()["params"]
+                assert not message.get("lost"), message
+                found += message.get("events", [])
+                cursor = message["cursor"]
+        return [(e["service"], e["from"], e["to"]) for e in found if e["kind"] == "state"], cursor
 
     def log(self, name, lines=None):
         """Entries of the log, oldest first."""

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Killing the server at each of its system calls: strace sends the SIGKILL at the n-th call of a kind."""
-import collections
-import re
+"""Killing the server at each of its system calls, before it and after it: test/soak/kill_at.c counts and kills."""
+import struct
 
 from . import processes
 from .killing import RUN, UP_AND_DOWN, patiently
@@ -9,18 +8,15 @@ from .rpc import RpcError
 from .server import binary
 from .wait import wait_for
 
-# The keeper starts this in place of the server. The plan counts for one server; strace is no parent of it (-D).
+# The keeper starts this in place of the server. The plan counts for one server.
 WRAPPER = """#!/bin/sh
 plan=$(cat {plan})
 : > {plan}
 case $plan in
 "") exec {server} "$@" ;;
-record) exec strace -D -qq -o {record} {server} "$@" ;;
-*) exec strace -D -qq -o /dev/null -e inject="$plan" {server} "$@" ;;
+*) exec {kill_at} {counts} "$plan" {server} "$@" ;;
 esac
 """
-# Calls after which nothing is left to do differently: the process is about to end, or is about to become the server.
-SKIPPED = {"execve", "exit_group", "exit", "restart_syscall", "rt_sigreturn"}
 
 
 class Scenario:
@@ -29,11 +25,12 @@ class Scenario:
     def __init__(self, server):
         self.server = server
         self.plan = server.dir / "plan"
-        self.record = server.dir / "record"
+        self.counts = server.dir / "counts"
         self.rounds = 0
         self.plan_now = None
+        self.rest = {"a": "inactive", "b": "inactive"}
         wrapper = server.dir / "wrapper"
-        wrapper.write_text(WRAPPER.format(plan=self.plan, record=self.record, server=binary("zinit-server")))
+        wrapper.write_text(WRAPPER.format(plan=self.plan, counts=self.counts, server=binary("zinit-server"), kill_at=binary("kill_at")))
         wrapper.chmod(0o755)
         self.plan.write_text("")
         self.wrapper = wrapper
@@ -51,6 +48,7 @@ class Scenario:
         self.server.start()
         self.server.wait_state("keep", "running")
         self.pid = self.server.pid("keep")
+        _, self.cursor = self.server.transitions(0)
 
     def ask(self, method, name):
         def once():
@@ -72,11 +70,11 @@ class Scenario:
         wait_for(lambda: (lines := patiently(lambda: self.server.log(name, 1))) and lines[-1]["line"] == text, 20,
                  f"{name} printed {text!r}")
 
-    def round(self, plan):
-        """A server with that plan takes over and is asked to start and stop. Returns whether it was killed on the way."""
+    def round(self, point):
+        """A server that is to be killed at that point takes over and is asked to start and stop. Returns whether it was."""
         self.rounds += 1
-        self.plan.write_text(plan)
-        self.plan_now = plan
+        self.plan.write_text(str(point))
+        self.plan_now = point
         old = wait_for(self.server.brain)
         processes.kill(old)
         wait_for(lambda: not self.plan.read_text(), 10, "a new server")
@@ -90,25 +88,37 @@ class Scenario:
             self.ask("service.stop", name)
         for name in "ab":
             self.wait(name, ("inactive", "exited"))
-        self.check(plan)
+        self.check(point)
         return self.server.brain() != planned
 
-    def check(self, plan):
+    def check(self, point):
         server = self.server
         states = patiently(server.all)
-        assert states["keep"]["pid"] == self.pid and not any(s["restart_count"] for s in states.values()), (plan, states)
+        assert states["keep"]["pid"] == self.pid and not any(s["restart_count"] for s in states.values()), (point, states)
         for name in "ab":
-            assert int(self.runs[name].read_text()) == self.rounds, f"{plan}: {name} ran more than once"
+            assert int(self.runs[name].read_text()) == self.rounds, f"{point}: {name} ran more than once"
         lines = [e["line"] for e in patiently(lambda: server.log("a", 2))]
-        assert lines == [f"up {self.rounds}", f"down {self.rounds}"], (plan, lines)
+        assert lines == [f"up {self.rounds}", f"down {self.rounds}"], (point, lines)
+        self.check_events(point)
         left = [c for p in server.leftovers() if (c := processes.command(p)) in ("sleep 1003", "sleep 1004")]
-        assert not left, f"{plan}: {left}"
+        assert not left, f"{point}: {left}"
+
+    def check_events(self, point):
+        """Each change of state was announced once: every event begins where the one before it ended."""
+        changes, self.cursor = patiently(lambda: self.server.transitions(self.cursor))
+        for name in "ab":
+            chain = [(old, new) for service, old, new in changes if service == name]
+            broken = [pair for pair in zip(chain, chain[1:]) if pair[0][1] != pair[1][0]]
+            states = [old for old, _ in chain] + [chain[-1][1]] if chain else []
+            good = not broken and states[:1] == [self.rest[name]] and {"starting", "running", "stopping"} <= set(states)
+            assert good, (point, name, chain)
+            self.rest[name] = states[-1]
 
     def points(self):
-        """All (system call, n) of the server's main thread in a round."""
-        self.round("record")
-        counts = collections.Counter()
-        for line in self.record.read_text(errors="replace").splitlines():
-            if match := re.match(r"([a-z_0-9]+)\(", line):
-                counts[match[1]] += 1
-        return [(name, n) for name, count in sorted(counts.items()) if name not in SKIPPED for n in range(1, count + 1)]
+        """How many stops at system calls a round has, two for each. No two rounds have the very same number."""
+        self.round(0)
+        return struct.unpack("Q", self.counts.read_bytes())[0]
+
+    def run(self, points):
+        """A round for each point. Returns how many of the servers were killed there."""
+        return sum(self.round(point) for point in points)
