@@ -64,6 +64,11 @@ void diag(enum diag_level level, const char *fmt, ...)
 	va_end(ap);
 	if (n < 0)
 		return;
+	/* what a client sent may stand in it: it must not look like further lines */
+	for (char *c = line; *c; c++) {
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = *c == '\t' || *c == '\n' ? ' ' : '?';
+	}
 	atomic_load(&current_sink)(level, line,
 				   (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1);
 }

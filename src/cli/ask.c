@@ -83,20 +83,21 @@ void print_json(const json_t *value, bool one_line)
 /* What the server's code names mean for a script. Codes that are not here: EXIT_FAILED. */
 static const struct {
 	const char *name;
+	int code; /* servers of 0.3.9 have codes without names; 0: it has no such code */
 	enum exit_code exit_code;
 } exit_codes[] = {
-	{ "AccessDenied", EXIT_REFUSED },
-	{ "InvalidParams", EXIT_USAGE },
-	{ "InvalidSignal", EXIT_USAGE },
-	{ "Timeout", EXIT_TIMEOUT },
+	{ "AccessDenied", 0, EXIT_REFUSED },
+	{ "InvalidParams", -32602, EXIT_USAGE },
+	{ "InvalidSignal", 0, EXIT_USAGE },
+	{ "Timeout", 0, EXIT_TIMEOUT },
 };
 
-static int code_of_answer(const struct cli *cli)
+static int code_of_answer(const struct cli *cli, const struct zinit_error *err)
 {
-	const char *name = json_str(zinit_error_data(cli->client), "code_name", "");
+	const char *name = json_str(zinit_error_data(cli->client), "code_name", NULL);
 
 	for (size_t i = 0; i < ARRAY_LEN(exit_codes); i++)
-		if (str_equal(name, exit_codes[i].name))
+		if (name ? str_equal(name, exit_codes[i].name) : err->rpc_code == exit_codes[i].code)
 			return (int)exit_codes[i].exit_code;
 	return EXIT_FAILED;
 }
@@ -114,7 +115,7 @@ int ask_exit_code(const struct cli *cli, const struct zinit_error *err)
 	case ZINIT_TIMEOUT:
 		return EXIT_TIMEOUT;
 	case ZINIT_ANSWER:
-		return code_of_answer(cli);
+		return code_of_answer(cli, err);
 	case ZINIT_PROTOCOL:
 	case ZINIT_SYSTEM:
 		return EXIT_FAILED;

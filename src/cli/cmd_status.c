@@ -110,14 +110,14 @@ static void print_status(const struct cli *cli, const char *name, const json_t *
 	field_names("tags", json_object_get(answer, "tags"));
 }
 
+#define SERVICE_NOT_FOUND (-32000)
+
 /* "There is no such service" is an answer to the question whether it runs. */
 static int explain(const struct cli *cli, const struct zinit_error *err)
 {
 	int code = ask_explain(cli, NULL, err);
-	bool unknown = err->status == ZINIT_ANSWER &&
-		       str_equal(json_str(zinit_error_data(cli->client), "code_name", ""), "ServiceNotFound");
 
-	return unknown ? EXIT_NOT_RUNNING : code;
+	return err->status == ZINIT_ANSWER && err->rpc_code == SERVICE_NOT_FOUND ? EXIT_NOT_RUNNING : code;
 }
 
 static int status_of(struct cli *cli, const char *name, bool one_line)

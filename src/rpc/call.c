@@ -202,7 +202,7 @@ bool conn_may(const struct rpc_conn *conn, enum access_class class, const char *
 	return access_allows(&server->settings->allow, server->owner, &conn->peer, class, service.name ? &service : NULL);
 }
 
-static void audit(struct rpc_call *call, const char *service, const char *verdict)
+static void audit(const struct rpc_call *call, const char *service, const char *verdict)
 {
 	const struct access_peer *peer = &call->conn->peer;
 
@@ -212,7 +212,7 @@ static void audit(struct rpc_call *call, const char *service, const char *verdic
 }
 
 /* A refused caller may try for ever: it must not fill the log. */
-static void audit_refusal(struct rpc_call *call, const char *service)
+static void audit_refusal(const struct rpc_call *call, const char *service)
 {
 	struct rpc_server *server = call->server;
 	usec_t now = loop_now(server->loop);
@@ -236,8 +236,11 @@ static int check_access(struct rpc_call *call, struct rpc_error *err)
 	const char *name = param_str(call->params, "name", NULL);
 	uint32_t id = name ? core_find(core, name) : CORE_NONE;
 
-	if (conn_may(call->conn, call->method->access, name, id))
-		return 0;
+	return conn_may(call->conn, call->method->access, name, id) ? 0 : rpc_no_access(call, name, err);
+}
+
+enum rpc_outcome rpc_no_access(const struct rpc_call *call, const char *name, struct rpc_error *err)
+{
 	audit_refusal(call, name);
 	(void)rpc_error_set(err, RPC_ACCESS_DENIED, "uid %u may not use %s%s%s", call->conn->peer.uid, call->method->name,
 			    name ? " on " : "", name ? name : "");
@@ -245,7 +248,7 @@ static int check_access(struct rpc_call *call, struct rpc_error *err)
 		       access_class_name(call->method->access));
 	if (name)
 		rpc_error_service(err, name);
-	return -1;
+	return RPC_FAILED;
 }
 
 struct supervisor *rpc_call_supervisor(const struct rpc_call *call)
@@ -281,7 +284,7 @@ enum rpc_outcome rpc_no_service(const struct rpc_call *call, const char *name, s
 	}
 	if (n > 0)
 		near = str_nearest(name, names, n);
-	(void)rpc_error_set(err, RPC_SERVICE_NOT_FOUND, "no service '%s'", name);
+	(void)rpc_error_set(err, RPC_SERVICE_NOT_FOUND, "service not found: %s", name);
 	rpc_error_service(err, name);
 	if (near)
 		rpc_error_hint(err, "did you mean '%s'?", near);
@@ -300,12 +303,25 @@ uint32_t rpc_call_service(const struct rpc_call *call, struct rpc_error *err)
 
 /* --- dispatch ------------------------------------------------------------------------------------ */
 
+/* Whom a call is about, for the audit: the service that it names, or whose definition it brings. */
+static const char *subject_of(const struct rpc_call *call)
+{
+	const json_t *config = json_object_get(call->params, "config");
+	const json_t *service = json_object_get(config ? config : call->params, "service");
+	const char *name = param_str(call->params, "name", NULL);
+
+	if (name || !json_is_object(service))
+		return name;
+	name = json_string_value(json_object_get(service, "name"));
+	return name && config_name_valid(name) ? name : NULL; /* what is no name may hold anything */
+}
+
 static enum rpc_outcome run_handler(struct rpc_call *call, struct json_out *out, struct rpc_error *err)
 {
 	enum rpc_outcome outcome = call->method->handler(call, out, err);
 
 	if (call->method->access != ACCESS_READ)
-		audit(call, param_str(call->params, "name", NULL), outcome == RPC_FAILED ? err->message : "taken");
+		audit(call, subject_of(call), outcome == RPC_FAILED ? err->message : "taken");
 	return outcome;
 }
 

@@ -28,8 +28,10 @@ static void write_method(const struct rpc_method *method, struct json_out *out)
 	json_out_member_str(out, "paramStructure", "either");
 	json_out_key(out, "params");
 	json_out_open_array(out);
-	for (size_t i = 0; i < method->params_n; i++)
-		write_param(&method->params[i], out);
+	for (size_t i = 0; i < method->params_n; i++) {
+		if (method->params[i].type != PARAM_REST)
+			write_param(&method->params[i], out);
+	}
 	json_out_close_array(out);
 	json_out_key(out, "result");
 	(void)snprintf(ref, sizeof(ref), "{\"name\":\"result\",\"schema\":{\"$ref\":\"#/components/schemas/%s\"}}", method->result);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "base/limits.h"
 #include "base/utf8.h"
 
 static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -65,6 +66,20 @@ void log_line_write(const struct log_line *line, const char *service, const stru
 		json_out_member_str(out, "cursor", place);
 	}
 	json_out_close_object(out);
+}
+
+void log_line_write_classic(const struct log_line *line, const char *service, struct json_out *out)
+{
+	struct strbuf text = STRBUF(LIMIT_RPC_ANSWER);
+
+	if (line->flags & LINE_LOST)
+		(void)strbuf_addf(&text, "[-] zinit: %llu lines dropped", (unsigned long long)line->lost);
+	else
+		(void)strbuf_addf(&text, "[%c] %s: ", line->stream == LOG_STDOUT ? '+' : '-', line->service ? line->service : service);
+	if (!(line->flags & LINE_LOST))
+		(void)strbuf_add(&text, line->text, line->len);
+	json_out_strn(out, strbuf_str(&text), text.len);
+	strbuf_fini(&text);
 }
 
 int log_line_write_fn(const struct log_line *line, void *data)

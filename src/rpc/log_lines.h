@@ -8,6 +8,8 @@
 
 /** Write one line, or one record of lost lines, as an object; with the cursor after it unless that is NULL. */
 void log_line_write(const struct log_line *line, const char *service, const struct log_cursor *cursor, struct json_out *out);
+/** The same as the classic zinit has it: one string, "[+] NAME: text". */
+void log_line_write_classic(const struct log_line *line, const char *service, struct json_out *out);
 /** A log_line_fn: `data` is a struct log_lines_out. Returns -ENOBUFS when the buffer is full. */
 int log_line_write_fn(const struct log_line *line, void *data);
 

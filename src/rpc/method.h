@@ -76,12 +76,19 @@ uint32_t rpc_call_service(const struct rpc_call *call, struct rpc_error *err);
 /** Fill `err` for a service that does not exist, with the nearest name as a hint. Returns RPC_FAILED. */
 enum rpc_outcome rpc_no_service(const struct rpc_call *call, const char *name, struct rpc_error *err);
 
+/** Refuse a call that is about `name` (NULL: about no single service): audits it and fills `err`. Returns RPC_FAILED. */
+enum rpc_outcome rpc_no_access(const struct rpc_call *call, const char *name, struct rpc_error *err);
+
 /** Begin the answer to a call that was kept (RPC_LATER): write one value to *out, then rpc_call_end(). */
 void rpc_call_begin(struct rpc_call *call, struct json_out *out);
 /** The value is written: send it. The call is freed. */
 void rpc_call_end(struct rpc_call *call);
 /** Answer a kept call with an error. The call is freed. */
 void rpc_call_fail(struct rpc_call *call, const struct rpc_error *err);
+
+struct problems;
+/** Fill `err` with all problems of a configuration. Returns RPC_FAILED. */
+enum rpc_outcome config_problems(const struct problems *problems, struct rpc_error *err);
 
 /* --- handlers, by area ------------------------------------------------------------------------- */
 
@@ -139,8 +146,15 @@ RPC_HANDLER(rpc_classic_stop);
 RPC_HANDLER(rpc_classic_kill);
 RPC_HANDLER(rpc_classic_logs);
 RPC_HANDLER(rpc_classic_shutdown);
+/* methods_classic_config.c */
+RPC_HANDLER(rpc_classic_create);
+RPC_HANDLER(rpc_classic_monitor);
+RPC_HANDLER(rpc_classic_forget);
+RPC_HANDLER(rpc_classic_delete);
+RPC_HANDLER(rpc_classic_stats);
 /* stream_logs.c, stream_events.c */
 RPC_HANDLER(rpc_logs_follow);
+RPC_HANDLER(rpc_classic_follow);
 RPC_HANDLER(rpc_events_subscribe);
 RPC_HANDLER(rpc_subscription_end);
 

@@ -36,6 +36,7 @@
 	{ "health", PARAM_ANY, false, 0, 0, "Section, or a list of them." }, \
 	{ "limits", PARAM_OBJECT, false, 0, 0, "Section." }, \
 	{ "logging", PARAM_OBJECT, false, 0, 0, "Section." }
+#define REST { "", PARAM_REST, false, 0, 0, "Unknown sections are told among the warnings, as in a file." }
 #define PERSIST(doc) { "persist", PARAM_BOOL, false, 0, 0, doc }
 
 static const struct rpc_param p_name[] = { NAME };
@@ -55,9 +56,9 @@ static const struct rpc_param p_kill[] = { NAME,
 static const struct rpc_param p_wait[] = { NAME,
 	{ "state", PARAM_STRINGS, false, 0, 0, "States to wait for, or \"up\", \"down\", \"settled\" (which it is if not given)." },
 	TIMEOUT };
-static const struct rpc_param p_config[] = { CONFIG };
-static const struct rpc_param p_add[] = { CONFIG, PERSIST("Write it to the service directory too (default: no).") };
-static const struct rpc_param p_set[] = { CONFIG, PERSIST("Write it to the service directory too (default: yes).") };
+static const struct rpc_param p_config[] = { CONFIG, REST };
+static const struct rpc_param p_add[] = { CONFIG, PERSIST("Write it to the service directory too (default: no)."), REST };
+static const struct rpc_param p_set[] = { CONFIG, PERSIST("Write it to the service directory too (default: yes)."), REST };
 static const struct rpc_param p_logs_get[] = { NAME_OPTIONAL, LINES("The last so many (default 100)."), FILTERS, UNTIL };
 static const struct rpc_param p_logs_tail[] = { NAME, LINES("The last so many (default 100)."), FILTERS, UNTIL };
 static const struct rpc_param p_logs_filter[] = {
@@ -75,6 +76,9 @@ static const struct rpc_param p_subscription[] = {
 	{ "subscription", PARAM_INT, true, 1, INT64_MAX, "Its number." } };
 static const struct rpc_param p_classic_kill[] = { NAME,
 	{ "signal", PARAM_SCALAR, false, 0, 0, "Name in any spelling, or number; SIGTERM if not given." } };
+
+static const struct rpc_param p_classic_create[] = { NAME,
+	{ "content", PARAM_OBJECT, true, 0, 0, "{exec, test, oneshot, shutdown_timeout, after, signal: {stop}, log, env, dir}" } };
 
 #define PARAMS(rows) rows, ARRAY_LEN(rows)
 #define NONE NULL, 0
@@ -157,9 +161,18 @@ static const struct rpc_method methods[] = {
 	{ "service_stop", PARAMS(p_name), "Null", ACCESS_CONTROL, rpc_classic_stop, "0.2", "Classic: want it down." },
 	{ "service_kill", PARAMS(p_classic_kill), "Null", ACCESS_CONTROL, rpc_classic_kill, "0.2", "Classic: send a signal." },
 	{ "service_get", PARAMS(p_name), "Config", ACCESS_READ, rpc_service_get, "0.2", "Classic: its configuration." },
+	{ "service_stats", PARAMS(p_name), "ClassicStats", ACCESS_READ, rpc_classic_stats, "0.2", "Classic: CPU and memory of its processes." },
+	{ "service_create", PARAMS(p_classic_create), "String", ACCESS_ADMIN, rpc_classic_create, "0.2", "Classic: create a service, write its file." },
+	{ "service_monitor", PARAMS(p_name), "Null", ACCESS_ADMIN, rpc_classic_monitor, "0.2",
+	  "Classic: want it up; one that is not known is loaded from NAME.toml." },
+	{ "service_forget", PARAMS(p_name), "Null", ACCESS_ADMIN, rpc_classic_forget, "0.2", "Classic: forget a service that is down; its file stays." },
+	{ "service_delete", PARAMS(p_name), "String", ACCESS_ADMIN, rpc_classic_delete, "0.2", "Classic: stop it, forget it, delete its file." },
 	{ "system_shutdown", NONE, "Null", ACCESS_ADMIN, rpc_classic_shutdown, "0.2", "Classic: stop everything and end." },
+	{ "system_reboot", NONE, "Null", ACCESS_ADMIN, rpc_system_reboot, "0.2", "Classic: refused unless zinit is process 1." },
 	{ "stream_currentLogs", PARAMS(p_name_optional), "Strings", ACCESS_READ, rpc_classic_logs, "0.2",
 	  "Classic: lines in memory, as \"[+] NAME: text\"." },
+	{ "stream_subscribeLogs", PARAMS(p_name_optional), "Number", ACCESS_READ, rpc_classic_follow, "0.2",
+	  "Classic: lines as they come, as notifications stream_subscribeLogs {subscription, result: \"[+] NAME: text\"}." },
 };
 /* clang-format on */
 

@@ -109,16 +109,8 @@ RPC_HANDLER(rpc_classic_shutdown)
 static int write_line(const struct log_line *line, void *data)
 {
 	struct log_lines_out *lines = data;
-	struct strbuf text = STRBUF(LIMIT_RPC_ANSWER);
 
-	if (line->flags & LINE_LOST)
-		(void)strbuf_addf(&text, "[-] zinit: %llu lines dropped", (unsigned long long)line->lost);
-	else
-		(void)strbuf_addf(&text, "[%c] %s: ", line->stream == LOG_STDOUT ? '+' : '-', lines->service);
-	if (!(line->flags & LINE_LOST))
-		(void)strbuf_add(&text, line->text, line->len);
-	json_out_strn(lines->out, strbuf_str(&text), text.len);
-	strbuf_fini(&text);
+	log_line_write_classic(line, lines->service, lines->out);
 	return 0;
 }
 

@@ -6,24 +6,25 @@
 #include "config/load.h"
 #include "rpc/conn.h"
 #include "rpc/service_out.h"
+#include "rpc/wait.h"
 #include "service/core.h"
 
 typedef int (*put_fn)(struct supervisor *sup, struct service_config *config, bool persist, const struct actor *by,
 		      struct error *err);
 
 /* All problems are told, not only the first. */
-static enum rpc_outcome config_problems(struct problems *problems, struct rpc_error *err)
+enum rpc_outcome config_problems(const struct problems *problems, struct rpc_error *err)
 {
 	struct strbuf text = STRBUF(RPC_MESSAGE_MAX);
 
-	(void)rpc_error_set(err, RPC_CONFIG_ERROR, "the configuration is not valid");
+	(void)rpc_error_set(err, RPC_CONFIG_ERROR, "Validation failed");
 	for (size_t i = 0; i < problems->n; i++) {
 		strbuf_reset(&text);
 		problem_format(&problems->items[i], NULL, &text);
 		if (problems->items[i].level != PROBLEM_ERROR)
 			continue;
 		if (err->causes_n == 0)
-			(void)snprintf(err->message, sizeof(err->message), "the configuration is not valid: %s", strbuf_str(&text));
+			(void)snprintf(err->message, sizeof(err->message), "Validation failed: %s", strbuf_str(&text));
 		rpc_error_cause(err, strbuf_str(&text));
 	}
 	strbuf_fini(&text);
@@ -128,6 +129,8 @@ RPC_HANDLER(rpc_service_delete)
 		return RPC_FAILED;
 	if (supervisor_remove(rpc_call_supervisor(call), param_str(call->params, "name", ""), &by, &error) < 0)
 		return rpc_error_from(err, &error, param_str(call->params, "name", ""));
+	if (core_find(supervisor_core(rpc_call_supervisor(call)), param_str(call->params, "name", "")) != CORE_NONE)
+		return wait_begin(call, id, WAIT_GONE, 0, 0, err); /* it has to stop first */
 	json_out_open_object(out);
 	json_out_member_bool(out, "ok", true);
 	json_out_close_object(out);

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "process/stats.h"
 #include "rpc/conn.h"
+#include "rpc/service_out.h"
 #include "service/core.h"
 #include "service/why.h"
 
@@ -68,7 +69,10 @@ RPC_HANDLER(rpc_debug_process_tree)
 	for (uint32_t id = core_next(core, CORE_NONE); id != CORE_NONE; id = core_next(core, id)) {
 		if ((only != CORE_NONE && only != id) || !rpc_call_sees(call, id))
 			continue;
-		(void)strbuf_addf(&text, "%s\n", core_name(core, id));
+		if (service_pid(sup, id) > 0)
+			(void)strbuf_addf(&text, "%s (pid=%d)\n", core_name(core, id), service_pid(sup, id));
+		else
+			(void)strbuf_addf(&text, "%s is not running\n", core_name(core, id));
 		(void)supervisor_processes(sup, id, add_process, &text);
 	}
 	write_text(&text, out);

@@ -79,7 +79,7 @@ RPC_HANDLER(rpc_logs_filter)
 	if (service && json_object_set(call->params, "name", service) < 0)
 		return rpc_error_set(err, RPC_INTERNAL_ERROR, "out of memory");
 	if (!json_object_get(call->params, "name"))
-		return rpc_error_set(err, RPC_INVALID_PARAMS, "parameter 'service': missing; expected the name of a service");
+		return rpc_error_set(err, RPC_INVALID_PARAMS, "missing 'service' parameter: expected the name of a service");
 	return write_memory(call, INT64_MAX, write_text_fn, out, err);
 }
 

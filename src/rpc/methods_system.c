@@ -71,7 +71,7 @@ RPC_HANDLER(rpc_system_reboot)
 {
 	(void)call;
 	(void)out;
-	(void)rpc_error_set(err, RPC_INTERNAL_ERROR, "only process 1 can reboot the machine");
+	(void)rpc_error_set(err, RPC_INTERNAL_ERROR, "reboot only available when running as PID 1");
 	rpc_error_hint(err, "zinit reboot signals process 1");
 	return RPC_FAILED;
 }

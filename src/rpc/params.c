@@ -28,6 +28,7 @@ static const struct type_row types[PARAM_TYPE_N] = {
 			    "{\"type\":\"array\",\"items\":{\"type\":\"string\"}}]}" },
 	[PARAM_SCALAR] = { "a string or a number", "{\"type\":[\"string\",\"number\"]}" },
 	[PARAM_ANY] = { "any value", "true" },
+	[PARAM_REST] = { "any value", "true" },
 };
 
 static const char *kind_of(const json_t *value)
@@ -76,6 +77,7 @@ static bool has_type(const struct rpc_param *row, const json_t *value)
 	case PARAM_SCALAR:
 		return json_is_string(value) || json_is_number(value);
 	case PARAM_ANY:
+	case PARAM_REST:
 		return true;
 	case PARAM_TYPE_N:
 		break;
@@ -129,7 +131,7 @@ static int take(const struct rpc_param *row, json_t *value, json_t *out, struct 
 static const struct rpc_param *find_row(const struct rpc_param *rows, size_t n, const char *name)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (strcmp(rows[i].name, name) == 0)
+		if (rows[i].type != PARAM_REST && strcmp(rows[i].name, name) == 0)
 			return &rows[i];
 	}
 	return NULL;
@@ -143,6 +145,11 @@ static int take_named(const struct rpc_param *rows, size_t n, const json_t *give
 	json_object_foreach ((json_t *)given, name, value) {
 		const struct rpc_param *row = find_row(rows, n, name);
 
+		if (!row && n > 0 && rows[n - 1].type == PARAM_REST) {
+			if (json_object_set(out, name, value) < 0)
+				return rpc_error_set(err, RPC_INTERNAL_ERROR, "out of memory");
+			continue;
+		}
 		if (!row)
 			return unknown(rows, n, name, err);
 		if (take(row, value, out, err) < 0)
@@ -157,6 +164,8 @@ static int take_positional(const struct rpc_param *rows, size_t n, const json_t 
 	size_t i;
 	json_t *value;
 
+	while (n > 0 && rows[n - 1].type == PARAM_REST)
+		n--;
 	if (json_array_size(given) > n)
 		return rpc_error_set(err, RPC_INVALID_PARAMS, "%zu parameters given, at most %zu expected",
 				     json_array_size(given), n);
@@ -176,11 +185,11 @@ static int check(const struct rpc_param *rows, size_t n, const json_t *given, js
 	else if (json_is_array(given))
 		r = take_positional(rows, n, given, out, err);
 	else if (given && !json_is_null(given))
-		return rpc_error_set(err, RPC_INVALID_REQUEST, "'params': expected an object or an array, got %s",
+		return rpc_error_set(err, RPC_INVALID_PARAMS, "'params': expected an object or an array, got %s",
 				     kind_of(given));
 	for (size_t i = 0; i < n && r == 0; i++) {
 		if (rows[i].required && !json_object_get(out, rows[i].name))
-			r = rpc_error_set(err, RPC_INVALID_PARAMS, "parameter '%s': missing; expected %s", rows[i].name,
+			r = rpc_error_set(err, RPC_INVALID_PARAMS, "missing '%s' parameter: expected %s", rows[i].name,
 					  types[rows[i].type].expected);
 	}
 	return r;

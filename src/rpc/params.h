@@ -21,6 +21,7 @@ enum param_type {
 	PARAM_STRINGS, /* a string, or a list of strings */
 	PARAM_SCALAR,  /* a string or a number */
 	PARAM_ANY,     /* checked elsewhere */
+	PARAM_REST,    /* last row only: whatever else is given by name is let through; not a parameter itself */
 	PARAM_TYPE_N
 };
 

@@ -23,17 +23,17 @@ enum rpc_code {
 	RPC_SERVICE_IS_UP = -32002,
 	RPC_SERVICE_IS_DOWN = -32003,
 	RPC_INVALID_SIGNAL = -32004,
-	RPC_CONFIG_ERROR = -32005,
+	RPC_CONFIG_ERROR = -32011, /* as zinit 0.3.9 has it, with data.errors; the classic one said -32005 */
 	RPC_SHUTTING_DOWN = -32006,
 	RPC_SERVICE_ALREADY_EXISTS = -32007,
 	RPC_SERVICE_FILE_ERROR = -32008,
 	RPC_INVALID_STATE_TRANSITION = -32009,
 	RPC_DEPENDENCY_ERROR = -32010,
-	RPC_PROCESS_ERROR = -32011,
 	/* ours; -32012 is left free, zinit 0.3.9 uses it for a dependency that does not exist */
 	RPC_ACCESS_DENIED = -32020,
 	RPC_TIMEOUT = -32021,
 	RPC_OVERLOADED = -32022,
+	RPC_PROCESS_ERROR = -32023, /* the classic one said -32011 */
 };
 
 #define RPC_MESSAGE_MAX (ERROR_MSG_MAX + 64)

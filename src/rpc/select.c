@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "config/service_config.h"
+#include "rpc/conn.h"
 #include "service/core.h"
 
 static bool has_tag(const struct supervisor *sup, const char *pattern, uint32_t id)
@@ -60,19 +61,23 @@ static bool is_plain(const char *name)
 
 static bool is_own_log(const struct rpc_call *call, const char *name)
 {
-	return strcmp(name, SUPERVISOR_OWN_LOG) == 0 && rpc_call_sees(call, CORE_NONE);
+	return strcmp(name, SUPERVISOR_OWN_LOG) == 0 && conn_may(call->conn, ACCESS_READ, name, CORE_NONE);
 }
 
 /* A plain name that nobody has is a slip; a pattern may match nothing. */
 static int check_plain_names(const struct rpc_call *call, bool *own_log, struct rpc_error *err)
 {
 	const char *key = json_object_get(call->params, "name") ? "name" : "names";
+	const struct core *core = supervisor_core(rpc_call_supervisor(call));
 	size_t n = param_strings_n(call->params, key);
 
 	for (size_t i = 0; i < n; i++) {
 		const char *name = param_string_at(call->params, key, i);
 
-		if (!is_plain(name) || core_find(supervisor_core(rpc_call_supervisor(call)), name) != CORE_NONE)
+		/* who may not see it does not learn whether there is one */
+		if (is_plain(name) && !conn_may(call->conn, ACCESS_READ, name, core_find(core, name)))
+			return rpc_no_access(call, name, err);
+		if (!is_plain(name) || core_find(core, name) != CORE_NONE)
 			continue;
 		if (!own_log || !is_own_log(call, name))
 			return rpc_no_service(call, name, err);

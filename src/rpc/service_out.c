@@ -391,7 +391,7 @@ static void write_port_conflict(const struct block *blocks, size_t n, struct jso
 
 	for (size_t i = 0; i < n; i++) {
 		if (blocks[i].kind == BLOCK_PORT)
-			(void)strbuf_addf(&text, "%sport %u is in use by %s", text.len ? ", " : "", blocks[i].port,
+			(void)strbuf_addf(&text, "%sport %u in use by service %s", text.len ? ", " : "", blocks[i].port,
 					  blocks[i].name ? blocks[i].name : "another");
 	}
 	if (text.len)
@@ -412,7 +412,7 @@ static void add_blocks(const struct core *core, const struct block *blocks, size
 		else if (blocks[i].kind == BLOCK_CONFLICTS_WITH)
 			(void)strbuf_addf(text, "\n  !> conflicts with %s (%s)", blocks[i].name, state_of(core, blocks[i].id));
 		else if (blocks[i].kind == BLOCK_PORT)
-			(void)strbuf_addf(text, "\n  !> port %u is in use by %s", blocks[i].port, blocks[i].name);
+			(void)strbuf_addf(text, "\n  !> port %u in use by service %s", blocks[i].port, blocks[i].name);
 		else if (blocks[i].kind == BLOCK_PROCESS)
 			(void)strbuf_puts(text, "\n  !> a foreign process matches process_filters");
 	}

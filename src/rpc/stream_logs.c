@@ -16,6 +16,7 @@
 #include "service/core.h"
 
 #define METHOD "logs.follow"
+#define CLASSIC_METHOD "stream_subscribeLogs"
 #define LINES_PER_MESSAGE 500
 /* A message is closed when it is this long; one line may go over it. */
 #define MESSAGE_BYTES (32U << 10)
@@ -28,6 +29,7 @@ struct log_sub {
 	struct log_query *query; /* the lines that were there; NULL: done */
 	json_t *names;       /* NULL: every service */
 	bool paused;
+	bool classic;        /* a line a message, as text; nothing else is told */
 	bool live;           /* what was there is sent, and the client was told so */
 };
 
@@ -111,9 +113,23 @@ static void message_open(struct message *m, const char *service)
 	json_out_open_array(&m->out);
 }
 
+static void send_classic(struct log_sub *logs, const struct log_line *line, const char *service)
+{
+	struct json_out out;
+
+	stream_message_begin(&logs->sub, CLASSIC_METHOD, &out);
+	json_out_key(&out, "result");
+	log_line_write_classic(line, service, &out);
+	stream_message_end(&logs->sub, &out);
+}
+
 /* A gap is a message of its own, so that it stands between the lines before and after it. */
 static void send_gap(struct message *m, const struct log_line *line, const char *service)
 {
+	if (m->logs->classic) {
+		send_classic(m->logs, line, service);
+		return;
+	}
 	message_close(m);
 	stream_message_begin(&m->logs->sub, METHOD, &m->out);
 	json_out_member_str(&m->out, "service", service);
@@ -139,6 +155,10 @@ static void advance(struct log_cursor *at, const struct log_line *line)
 
 static void add_line(struct message *m, const struct log_line *line, const char *service)
 {
+	if (m->logs->classic) {
+		send_classic(m->logs, line, service);
+		return;
+	}
 	message_open(m, service);
 	log_line_write(line, service, m->source ? &m->source->at : NULL, &m->out);
 	m->lines++;
@@ -166,6 +186,8 @@ static void send_ended(struct source *source)
 	struct rpc_sub *sub = &source->owner->sub;
 	struct json_out out;
 
+	if (source->owner->classic)
+		return;
 	stream_message_begin(sub, METHOD, &out);
 	json_out_member_str(&out, "service", source->name);
 	json_out_member_bool(&out, "ended", true);
@@ -227,6 +249,8 @@ static void send_live(struct log_sub *logs)
 	struct json_out out;
 	size_t n = 0;
 
+	if (logs->classic)
+		return;
 	stream_message_begin(&logs->sub, METHOD, &out);
 	json_out_member_bool(&out, "live", true);
 	json_out_key(&out, "cursors");
@@ -467,6 +491,10 @@ static void write_begun(const struct log_sub *logs, struct json_out *out)
 {
 	struct source *source;
 
+	if (logs->classic) {
+		json_out_uint(out, logs->sub.id);
+		return;
+	}
 	json_out_open_object(out);
 	json_out_member_uint(out, "subscription", logs->sub.id);
 	json_out_key(out, "services");
@@ -477,7 +505,7 @@ static void write_begun(const struct log_sub *logs, struct json_out *out)
 	json_out_close_object(out);
 }
 
-enum rpc_outcome rpc_logs_follow(struct rpc_call *call, struct json_out *out, struct rpc_error *err)
+static enum rpc_outcome follow(struct rpc_call *call, bool classic, struct json_out *out, struct rpc_error *err)
 {
 	struct log_sub *logs = calloc(1, sizeof(*logs));
 
@@ -485,6 +513,7 @@ enum rpc_outcome rpc_logs_follow(struct rpc_call *call, struct json_out *out, st
 		return no_memory(err);
 	logs->sub.pump = pump;
 	logs->sub.end = end;
+	logs->classic = classic;
 	list_init(&logs->sources);
 	list_init(&logs->all);
 	if (stream_add(call->conn, &logs->sub, err) < 0) {
@@ -502,6 +531,16 @@ enum rpc_outcome rpc_logs_follow(struct rpc_call *call, struct json_out *out, st
 	write_begun(logs, out);
 	conn_wake(call->conn); /* its first lines go out after this answer */
 	return RPC_DONE;
+}
+
+enum rpc_outcome rpc_logs_follow(struct rpc_call *call, struct json_out *out, struct rpc_error *err)
+{
+	return follow(call, false, out, err);
+}
+
+enum rpc_outcome rpc_classic_follow(struct rpc_call *call, struct json_out *out, struct rpc_error *err)
+{
+	return follow(call, true, out, err);
 }
 
 void stream_logs_look(struct rpc_server *server)

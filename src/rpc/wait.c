@@ -60,6 +60,8 @@ static bool is_reached(const struct wait *wait, const struct supervisor *sup, ui
 		return is_state(core_state(core, id), wait->states);
 	case WAIT_UP:
 		return supervisor_settled(sup, id) || is_backing_off(core, id);
+	case WAIT_GONE:
+		return false;
 	case WAIT_DOWN:
 	case WAIT_SETTLED:
 		break;
@@ -79,6 +81,7 @@ static bool is_ok(const struct wait *wait, const struct core *core, uint32_t id)
 	case WAIT_DOWN:
 		return !core_is_active(core, id) && state != SERVICE_BLOCKED && !(core_record(core, id)->flags & RECORD_SURVIVORS);
 	case WAIT_SETTLED:
+	case WAIT_GONE:
 		break;
 	}
 	return true;
@@ -129,6 +132,19 @@ static void write_answer(const struct wait *wait, struct supervisor *sup, uint32
 	json_out_close_object(out);
 }
 
+static void answer_gone(struct wait *wait)
+{
+	struct rpc_call *call = wait->call;
+	struct json_out out;
+
+	rpc_call_begin(call, &out);
+	json_out_open_object(&out);
+	json_out_member_bool(&out, "ok", true);
+	json_out_close_object(&out);
+	wait_free(wait);
+	rpc_call_end(call);
+}
+
 static void answer(struct wait *wait, bool timed_out)
 {
 	struct rpc_call *call = wait->call;
@@ -137,6 +153,10 @@ static void answer(struct wait *wait, bool timed_out)
 	struct json_out out;
 	struct rpc_error err;
 
+	if (id == CORE_NONE && wait->what == WAIT_GONE) {
+		answer_gone(wait);
+		return;
+	}
 	if (id == CORE_NONE) {
 		(void)rpc_error_set(&err, RPC_SERVICE_NOT_FOUND, "service '%s' was removed", wait->name);
 		rpc_error_service(&err, wait->name);

@@ -13,6 +13,7 @@ enum wait_for {
 	WAIT_DOWN,    /* at rest after a stop; ok if nothing of it is left */
 	WAIT_STATES,  /* in one of `states` */
 	WAIT_SETTLED, /* at rest, wherever */
+	WAIT_GONE,    /* forgotten, as a delete asked for; the answer is {ok: true} */
 };
 
 /**

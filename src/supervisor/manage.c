@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Owns: the set of services: loading the directories, reloading, adding, replacing, removing. */
 #include <errno.h>
+#include <limits.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/diag.h"
 #include "base/fd.h"
@@ -379,9 +381,57 @@ int supervisor_remove(struct supervisor *sup, const char *name, const struct act
 	struct unit *unit = unit_find(sup, name);
 
 	if (!unit)
-		return error_set(err, ENOENT, "no service '%s'", name);
+		return error_set(err, ENOENT, "service not found: %s", name);
 	remove_unit(unit, true, by);
 	return 0;
+}
+
+int supervisor_forget(struct supervisor *sup, const char *name, const struct actor *by, struct error *err)
+{
+	struct unit *unit = unit_find(sup, name);
+
+	if (!unit)
+		return error_set(err, ENOENT, "service not found: %s", name);
+	if (core_is_active(sup->core, unit->id) || core_record(sup->core, unit->id)->wish == WISH_UP)
+		return error_set(err, EISCONN, "service '%s' is up: stop it first", name);
+	remove_unit(unit, false, by);
+	return 0;
+}
+
+/* The file NAME.toml of a service directory. Returns 0 with *out (the caller's), -ENOENT, or -EINVAL with `err`. */
+static int load_named(const struct supervisor *sup, const char *name, struct service_config **out, struct error *err)
+{
+	for (size_t i = 0; i < sup->dirs_n; i++) {
+		AUTO(strbuf_fini) struct strbuf text = STRBUF(4096);
+		struct problems problems;
+		char path[PATH_MAX];
+		int r;
+
+		if (snprintf(path, sizeof(path), "%s/%s.toml", sup->dirs[i].path, name) >= (int)sizeof(path) ||
+		    access(path, F_OK) < 0)
+			continue;
+		problems_init(&problems);
+		r = load_service_file(path, sup->dirs[i].system ? LOAD_SYSTEM : 0, &problems, out);
+		problems_format(&problems, path, &text);
+		problems_fini(&problems);
+		return r < 0 ? error_set(err, EINVAL, "%s", strbuf_str(&text)) : 0;
+	}
+	return error_set(err, ENOENT, "service not found: %s, nor a file %s.toml", name, name);
+}
+
+int supervisor_monitor(struct supervisor *sup, const char *name, const struct actor *by, struct error *err)
+{
+	AUTO(auto_service_config) struct service_config *config = NULL;
+	int r;
+
+	if (unit_find(sup, name))
+		return supervisor_start(sup, name, false, by, err);
+	r = load_named(sup, name, &config, err);
+	if (r == 0)
+		r = supervisor_add(sup, config, false, by, err);
+	if (r == 0)
+		config = NULL; /* taken over */
+	return r;
 }
 
 /* --- reload ----------------------------------------------------------------------------------- */

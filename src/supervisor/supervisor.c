@@ -486,8 +486,8 @@ static int not_found(const struct supervisor *sup, const char *name, struct erro
 		free(names);
 	}
 	if (near)
-		return error_set(err, ENOENT, "no service '%s'; did you mean '%s'?", name, near);
-	return error_set(err, ENOENT, "no service '%s'", name);
+		return error_set(err, ENOENT, "service not found: %s; did you mean '%s'?", name, near);
+	return error_set(err, ENOENT, "service not found: %s", name);
 }
 
 static int wish(struct supervisor *sup, const char *name, const struct core_event *template, const char *already,
@@ -550,7 +550,7 @@ int supervisor_kill(struct supervisor *sup, const char *name, int signo, bool le
 		return error_set(err, EINVAL, "'%s' is a target: it has no process to signal", name);
 	unit_target(unit, &target);
 	if (!target.main)
-		return error_set(err, ESRCH, "service '%s' has no process to signal", name);
+		return error_set(err, ESRCH, "service not running: %s", name);
 	event.id = unit->id;
 	(void)supervisor_feed(sup, &event);
 	if (leader_only)
@@ -570,7 +570,7 @@ int supervisor_reload_service(struct supervisor *sup, const char *name, const st
 		return supervisor_kill(sup, name, unit ? unit->config->reload_signal : SIGHUP, true, by, err);
 	record = core_record(sup->core, unit->id);
 	if (!record->pid)
-		return error_set(err, ESRCH, "service '%s' has no process to reload", name);
+		return error_set(err, ESRCH, "service not running: %s", name);
 	if (unit->task)
 		return error_set(err, EBUSY, "service '%s': another of its commands is running", name);
 	task_start(unit, TASK_RELOAD_COMMAND, record->run);

@@ -151,6 +151,13 @@ int supervisor_set(struct supervisor *sup, struct service_config *config, bool p
 		   struct error *err);
 /** Stop it, forget it, and delete its file if it has one in a service directory. */
 int supervisor_remove(struct supervisor *sup, const char *name, const struct actor *by, struct error *err);
+/** Forget a service that is down; its file stays. -ENOENT: there is none; -EISCONN: it is up. */
+int supervisor_forget(struct supervisor *sup, const char *name, const struct actor *by, struct error *err);
+/**
+ * Want `name` up; one that is not known is loaded from NAME.toml of a service directory first (`name` is valid). -ENOENT:
+ * there is neither; -EINVAL: the file is not valid, with all its problems.
+ */
+int supervisor_monitor(struct supervisor *sup, const char *name, const struct actor *by, struct error *err);
 /** What a reload did: counts and, for each service touched, one line. Fixed memory is not enough, so lines come by callback. */
 struct reload_result {
 	unsigned int added, changed, restarted, removed, unchanged, invalid;

@@ -254,7 +254,7 @@ int supervisor_kill(struct supervisor *sup, const char *name, int signo, bool le
 	(void)by;
 	sup->calls++;
 	if (!core_is_active(sup->core, core_find(sup->core, name)))
-		return error_set(err, ESRCH, "'%s' has no process", name);
+		return error_set(err, ESRCH, "service not running: %s", name);
 	return 0;
 }
 
@@ -330,6 +330,20 @@ int supervisor_remove(struct supervisor *sup, const char *name, const struct act
 	free(sup->configs[id]);
 	sup->configs[id] = NULL;
 	return 0;
+}
+
+int supervisor_forget(struct supervisor *sup, const char *name, const struct actor *by, struct error *err)
+{
+	if (core_find(sup->core, name) == CORE_NONE)
+		return error_set(err, ENOENT, "service not found: %s", name);
+	return supervisor_remove(sup, name, by, err);
+}
+
+int supervisor_monitor(struct supervisor *sup, const char *name, const struct actor *by, struct error *err)
+{
+	if (core_find(sup->core, name) == CORE_NONE)
+		return error_set(err, ENOENT, "service not found: %s", name);
+	return supervisor_start(sup, name, false, by, err);
 }
 
 int supervisor_reload(struct supervisor *sup, const struct actor *by, struct reload_result *out, reload_fn fn, void *data,

@@ -136,7 +136,7 @@ static void test_calls(void **state)
 	expect(&rig, fd, CALL("logs.get", "[\"db\"]"), "\"1000 [stdout] one\"", "");
 	expect(&rig, fd, CALL("logs.filter", "{\"service\":\"db\",\"grep\":\"^t\"}"), "[\"1000 [stdout] two\",", "three");
 	expect(&rig, fd, CALL("service.set", "{\"service\":{\"name\":\"new\",\"exec\":\"true\"}}"), "\"name\":\"new\"", "warnings");
-	expect(&rig, fd, CALL("service.set", "{\"service\":{\"name\":\"new\"}}"), "-32005", "\"errors\":[");
+	expect(&rig, fd, CALL("service.set", "{\"service\":{\"name\":\"new\"}}"), "-32011", "\"errors\":[");
 	expect(&rig, fd, CALL("service.delete", "[\"new\"]"), "\"ok\":true", "");
 	expect(&rig, fd, CALL("service.reload", "null"), "broken\"", "\"invalid\":1");
 	expect(&rig, fd, CALL("service_list", "null"), "{\"db\":\"Unknown\",\"web\":\"Unknown\"}", "");
