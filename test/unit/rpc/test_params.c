@@ -55,11 +55,11 @@ static void test_what_is_wrong_is_named(void **state)
 		const char *given, *says;
 		int code;
 	} wrong[] = {
-		{ NULL, "'name': missing", RPC_INVALID_PARAMS },
-		{ "{}", "'name': missing", RPC_INVALID_PARAMS },
-		{ "[]", "'name': missing", RPC_INVALID_PARAMS },
-		{ "null", "'name': missing", RPC_INVALID_PARAMS },
-		{ "{\"name\":null}", "'name': missing", RPC_INVALID_PARAMS },
+		{ NULL, "missing 'name' parameter", RPC_INVALID_PARAMS },
+		{ "{}", "missing 'name' parameter", RPC_INVALID_PARAMS },
+		{ "[]", "missing 'name' parameter", RPC_INVALID_PARAMS },
+		{ "null", "missing 'name' parameter", RPC_INVALID_PARAMS },
+		{ "{\"name\":null}", "missing 'name' parameter", RPC_INVALID_PARAMS },
 		{ "{\"name\":7}", "'name': expected the name of a service", RPC_INVALID_PARAMS },
 		{ "{\"name\":\"\"}", "'name'", RPC_INVALID_PARAMS },
 		{ "{\"name\":\"../x\"}", "'name'", RPC_INVALID_PARAMS },
@@ -72,7 +72,7 @@ static void test_what_is_wrong_is_named(void **state)
 		{ "{\"name\":\"web\",\"signal\":true}", "'signal': expected a string or a number", RPC_INVALID_PARAMS },
 		{ "{\"name\":\"web\",\"config\":[]}", "'config': expected an object", RPC_INVALID_PARAMS },
 		{ "[\"web\",true,5,\"x\",\"y\",{},\"z\",1,2]", "9 parameters given, at most 8", RPC_INVALID_PARAMS },
-		{ "\"web\"", "'params': expected an object or an array", RPC_INVALID_REQUEST },
+		{ "\"web\"", "'params': expected an object or an array", RPC_INVALID_PARAMS },
 	};
 
 	(void)state;
