@@ -71,6 +71,14 @@ void strbuf_commit(struct strbuf *b, size_t len)
 	b->data[b->len] = '\0';
 }
 
+void strbuf_truncate(struct strbuf *b, size_t len)
+{
+	if (len >= b->len)
+		return;
+	b->len = len;
+	b->data[len] = '\0';
+}
+
 int strbuf_add(struct strbuf *b, const void *data, size_t len)
 {
 	int r = grow(b, len);

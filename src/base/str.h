@@ -38,6 +38,8 @@ int strbuf_vaddf(struct strbuf *b, const char *fmt, va_list ap) __attribute__((f
 char *strbuf_reserve(struct strbuf *b, size_t len);
 /** Count `len` bytes that were written after strbuf_reserve(). */
 void strbuf_commit(struct strbuf *b, size_t len);
+/** Forget what is behind the first `len` bytes. */
+void strbuf_truncate(struct strbuf *b, size_t len);
 /** Remove the first `len` bytes. */
 void strbuf_consume(struct strbuf *b, size_t len);
 /** The content as a string, never NULL ("" when empty). Valid until the next change. */

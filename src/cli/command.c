@@ -71,6 +71,8 @@ const struct command commands[] = {
 	{ "why", NULL, "NAME", GROUP_LOOK, 1, 1, 0, "Why it is in its state, down to the root cause", NULL, cmd_why },
 	{ "tree", NULL, "[NAME]", GROUP_LOOK, 0, 1, 0, "Services under what they depend on", NULL, cmd_tree },
 	{ "stats", NULL, "[NAME…]", GROUP_LOOK, 0, -1, 0, "CPU, memory and processes of services", NULL, cmd_stats },
+	{ "metrics", NULL, "[NAME|@TAG…]", GROUP_LOOK, 0, -1, BIT(FLAG_ALL), "Figures for Prometheus: states, health, logs, the server",
+	  "The text format of Prometheus (0.0.4). With -a CPU and memory of each service too.", cmd_metrics },
 	{ "start", NULL, "NAME…", GROUP_STEER, 1, -1, BIT(FLAG_TREE) | BIT(FLAG_NO_WAIT),
 	  "Start, and wait until it is ready",
 	  "Waits until the service is ready (a oneshot: until it has ended). If it fails, the reason and its last lines are\n"

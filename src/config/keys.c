@@ -54,6 +54,15 @@ static const struct cfg_choice health_types[] = {
 	{ "log", CONFIG_HEALTH_LOG },	{ NULL, 0 },
 };
 
+const char *config_health_type_name(enum config_health_type type)
+{
+	const struct cfg_choice *choice = health_types;
+
+	while (choice->name && choice->value != (int)type)
+		choice++;
+	return choice->name;
+}
+
 static const struct cfg_choice health_actions[] = {
 	{ "restart", CONFIG_HEALTH_RESTART },
 	{ "mark", CONFIG_HEALTH_MARK },

@@ -109,6 +109,9 @@ struct health_config {
 	bool follow_redirects;
 };
 
+/** "tcp", "http", … */
+const char *config_health_type_name(enum config_health_type type);
+
 struct health_configs {
 	const struct health_config *items;
 	uint32_t n;

@@ -140,6 +140,19 @@ static void remember(struct check *c, const struct probe_result *result)
 	}
 }
 
+static void count_answer(const struct check *c, const struct probe_result *result, usec_t duration)
+{
+	struct health_counts *counts = c->health->env.counts;
+
+	if (!counts)
+		return;
+	counts += c - c->health->checks;
+	counts->results[result->error]++;
+	counts->duration += duration;
+	counts->last_duration = duration;
+	counts->last = result->error;
+}
+
 /* Count a failure; true if it is the one that makes the check unhealthy. */
 static bool count_failure(struct check *c)
 {
@@ -207,6 +220,7 @@ static void on_answer(const struct probe_result *result, void *data)
 
 	c->probe = NULL;
 	h->last_duration = loop_now(h->env.loop) - c->asked_at;
+	count_answer(c, result, h->last_duration);
 	remember(c, result);
 	/* the last call: its callback may free us */
 	if (c->ready)
@@ -231,6 +245,7 @@ void health_told_ready(struct health *h, size_t check)
 	if (!c || c->ready)
 		return;
 	h->last_duration = loop_now(h->env.loop) - MIN(loop_now(h->env.loop), h->env.started_at);
+	count_answer(c, &good, h->last_duration);
 	remember(c, &good);
 	on_ready_answer(c, &good);
 }
@@ -241,6 +256,7 @@ void health_told_alive(struct health *h, size_t check)
 
 	if (!c || !c->ready)
 		return;
+	count_answer(c, &good, 0);
 	remember(c, &good);
 	on_live_answer(c, &good);
 }
@@ -251,6 +267,7 @@ void health_told_failed(struct health *h, size_t check, const struct probe_resul
 
 	if (!c)
 		return;
+	count_answer(c, result, 0);
 	remember(c, result);
 	if (!c->ready || c->unhealthy)
 		return;
@@ -361,6 +378,12 @@ unsigned int health_attempts(const struct health *h)
 	for (size_t i = 0; i < h->n; i++)
 		most = MAX(most, h->checks[i].failures);
 	return most;
+}
+
+unsigned int health_check_failures(const struct health *h, size_t check, bool *out_unhealthy)
+{
+	*out_unhealthy = h->checks[check].unhealthy;
+	return h->checks[check].failures;
 }
 
 usec_t health_last_duration(const struct health *h)

@@ -34,6 +34,14 @@ struct health_check {
 	unsigned int retries; /* 0 counts as 1 */
 };
 
+/** What became of the probes of one check; kept by the owner, over runs. */
+struct health_counts {
+	uint64_t results[PROBE_ERROR_N]; /* answers, by how they ended */
+	usec_t duration;      /* of all probes together */
+	usec_t last_duration;
+	enum probe_error last; /* the newest answer */
+};
+
 struct health_env {
 	struct loop *loop;
 	struct prober *prober;
@@ -41,6 +49,7 @@ struct health_env {
 	bool ready;        /* it was ready already when an earlier server watched it: liveness from the first answer on */
 	uint32_t unhealthy; /* `ready`: the checks that it had found unhealthy, bit n for check n */
 	uint32_t spread;   /* the service's number: decides where in the interval it is probed */
+	struct health_counts *counts; /* one for each check, written as answers come; NULL: nobody counts */
 	/* Start an exec probe for `command`. NULL with errno set. */
 	struct probe *(*exec)(const void *command, usec_t timeout, probe_fn fn, void *fn_data, void *data);
 	/* All checks have succeeded once. */
@@ -82,6 +91,8 @@ const char *health_state(const struct health *health);
 const struct probe_result *health_last_failure(const struct health *health);
 /** Counted failures in a row of the check that has most of them. */
 unsigned int health_attempts(const struct health *health);
+/** The same of one check, and whether it is unhealthy. */
+unsigned int health_check_failures(const struct health *health, size_t check, bool *out_unhealthy);
 /** How long the last probe took, microseconds. */
 usec_t health_last_duration(const struct health *health);
 

@@ -100,6 +100,8 @@ RPC_HANDLER(rpc_system_info);
 RPC_HANDLER(rpc_system_shutdown);
 RPC_HANDLER(rpc_system_reboot);
 RPC_HANDLER(rpc_system_prepare_restart);
+/* methods_metrics.c */
+RPC_HANDLER(rpc_system_metrics);
 /* discover.c */
 RPC_HANDLER(rpc_discover);
 /* methods_look.c */

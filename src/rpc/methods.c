@@ -44,6 +44,9 @@ static const struct rpc_param p_name_optional[] = { NAME_OPTIONAL };
 static const struct rpc_param p_reload[] = {
 	{ "name", PARAM_NAME, false, 0, 0, "Tell this service alone to reload: its reload_command, else its reload_signal." } };
 static const struct rpc_param p_names[] = { NAMES };
+static const struct rpc_param p_metrics[] = { NAMES,
+	{ "format", PARAM_STRING, false, 0, 0, "\"prometheus\" (the default: text 0.0.4) or \"openmetrics\"." },
+	{ "usage", PARAM_BOOL, false, 0, 0, "With CPU and memory of each service." } };
 static const struct rpc_param p_list_full[] = { NAMES,
 	{ "usage", PARAM_BOOL, false, 0, 0, "With cpu_percent and memory_bytes of each." },
 	{ "invalid", PARAM_BOOL, false, 0, 0, "With the files that could not be loaded, last, in state invalid." } };
@@ -88,6 +91,8 @@ static const struct rpc_method methods[] = {
 
 	{ "system.ping", NONE, "Ping", ACCESS_READ, rpc_system_ping, "0.3", "Is the server there, and which version?" },
 	{ "system.info", NONE, "Info", ACCESS_READ, rpc_system_info, "0.4", "The server: uptime, counts by state, connections." },
+	{ "system.metrics", PARAMS(p_metrics), "Metrics", ACCESS_READ, rpc_system_metrics, "0.4",
+	  "Figures of the server and of services as text that Prometheus reads." },
 	{ "system.shutdown", NONE, "Ok", ACCESS_ADMIN, rpc_system_shutdown, "0.3", "Stop all services in order, then end." },
 	{ "system.reboot", NONE, "Ok", ACCESS_ADMIN, rpc_system_reboot, "0.3", "Refused unless zinit is process 1." },
 	{ "system.prepare_restart", NONE, "Prepared", ACCESS_ADMIN, rpc_system_prepare_restart, "0.3",

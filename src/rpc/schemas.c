@@ -52,6 +52,7 @@ static const struct {
 			 ",\"shutting_down\":" BOOLEAN ",\"services\":{\"type\":\"object\",\"additionalProperties\":" INT "}"
 			 ",\"connections\":" INT ",\"connection_bytes\":" INT ",\"event_cursor\":" INT
 			 ",\"internal_errors\":" INT ",\"last_internal_error\":" STR_OR_NULL) },
+	{ "Metrics", OBJECT("\"content_type\",\"text\"", "\"content_type\":" STR ",\"text\":" STR) },
 	{ "Reason", "{\"oneOf\":[{\"type\":\"null\"}," OBJECT("\"type\"",
 			"\"type\":{\"enum\":[\"exit_code\",\"signal\",\"start_timeout\",\"stop_timeout\",\"health_check_failed\","
 			"\"dependency_failed\",\"spawn_error\",\"missing_dependency\"]},\"text\":" STR ",\"gave_up\":" BOOLEAN

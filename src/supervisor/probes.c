@@ -2,6 +2,7 @@
 /* Owns: the health checks of a unit: from its configuration to process/health, from verdicts to the core's events. */
 #include "supervisor/probes.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,7 @@ void probes_free(struct unit *unit, bool forget)
 	probes_notify_fini(p, forget);
 	free(p->output);
 	free(p->last);
+	free(p->counts);
 	free(p);
 	unit->probes = NULL;
 }
@@ -97,13 +99,14 @@ static void on_change(size_t check, bool healthy, unsigned int attempts, const s
 		.ok = healthy,
 		.attempts = attempts,
 	};
+	unsigned int ms = (unsigned int)(health_last_duration(p->health) / USEC_PER_MSEC);
 	char text[PROBE_TEXT_SIZE + 64];
 
 	if (healthy)
-		(void)snprintf(text, sizeof(text), "healthy again");
+		(void)snprintf(text, sizeof(text), "healthy again, probe took %u ms", ms);
 	else
-		(void)snprintf(text, sizeof(text), "unhealthy: %s%s%s", probe_error_name(result->error),
-			       result->text[0] ? ": " : "", result->text);
+		(void)snprintf(text, sizeof(text), "unhealthy after %u, %u ms: %s%s%s", attempts, ms,
+			       probe_error_name(result->error), result->text[0] ? ": " : "", result->text);
 	diag(healthy ? DIAG_INFO : DIAG_WARN, "%s: health check: %s", unit->config->name, text);
 	note_unhealthy(unit, check, !healthy);
 	unit_announce(unit, EVENT_HEALTH, text);
@@ -145,6 +148,17 @@ static void check_from_config(const struct health_config *from, struct health_ch
 	};
 }
 
+/* Counting begins anew when the number of checks changes; without memory nothing is counted. */
+static struct health_counts *counts_for(struct probes *p, size_t n)
+{
+	if (p->counts && p->counts_n == n)
+		return p->counts;
+	free(p->counts);
+	p->counts = n ? calloc(n, sizeof(*p->counts)) : NULL;
+	p->counts_n = p->counts ? n : 0;
+	return p->counts;
+}
+
 static struct health *make_health(struct probes *p)
 {
 	const struct unit *unit = p->unit;
@@ -159,6 +173,7 @@ static struct health *make_health(struct probes *p)
 		.ready = record->state == SERVICE_RUNNING,
 		.unhealthy = unit->unhealthy,
 		.spread = unit->id,
+		.counts = counts_for(p, n),
 		.exec = probes_exec,
 		.on_ready = on_ready,
 		.on_change = on_change,
@@ -246,6 +261,21 @@ void probes_config_changed(struct unit *unit)
 }
 
 /* --- looking ---------------------------------------------------------------------------------- */
+
+int supervisor_check(const struct supervisor *sup, uint32_t id, size_t check, struct supervisor_check *out)
+{
+	const struct unit *unit = unit_at(sup, id);
+	const struct probes *p = unit ? unit->probes : NULL;
+
+	if (!unit || check >= MIN(unit->config->health.n, (uint32_t)PROBES_CHECKS_MAX))
+		return -ENOENT;
+	*out = (struct supervisor_check){ .type = config_health_type_name(unit->config->health.items[check].type) };
+	if (p && check < p->counts_n)
+		out->counts = &p->counts[check];
+	if (p && p->health)
+		out->failures = health_check_failures(p->health, check, &out->unhealthy);
+	return 0;
+}
 
 void probes_info(const struct unit *unit, struct supervisor_info *out)
 {

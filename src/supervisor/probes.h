@@ -38,6 +38,8 @@ struct probes {
 	char *output;          /* of the last exec probe that failed; NULL: none */
 	struct probe_result *last; /* without a health object: the failure that the last run ended with; NULL: none */
 	unsigned int last_attempts;
+	struct health_counts *counts; /* of each check of the configuration, over runs; NULL: no memory, or none ran yet */
+	size_t counts_n;
 
 	int notify_fd; /* -1: none. Kept over runs and, by the keeper, over servers */
 	uint32_t notify_slot;

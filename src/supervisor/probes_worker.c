@@ -128,6 +128,11 @@ int probes_worker_spawn(int fd, uint32_t number, void *data)
 	return r;
 }
 
+pid_t supervisor_prober_pid(const struct supervisor *sup)
+{
+	return sup->prober_process ? sup->prober_process->pid : 0;
+}
+
 void probes_worker_fini(struct supervisor *sup)
 {
 	struct prober_process *w = sup->prober_process;

@@ -22,6 +22,7 @@
 #include "log/line.h"
 
 struct core;
+struct health_counts;
 struct log_engine;
 struct log_service;
 struct loop;
@@ -105,6 +106,17 @@ const struct core *supervisor_core(const struct supervisor *sup);
 struct log_engine *supervisor_log(const struct supervisor *sup);
 /** Fill `out` for a service id of the core. Returns 0 or -ENOENT. */
 int supervisor_info(const struct supervisor *sup, uint32_t id, struct supervisor_info *out);
+/** One of its health checks. */
+struct supervisor_check {
+	const char *type;                   /* "tcp", … */
+	const struct health_counts *counts; /* since the server began; NULL: nothing was counted yet. Valid until the loop runs */
+	unsigned int failures;              /* in a row */
+	bool unhealthy;
+};
+/** The check of that number, from 0. Returns 0, or -ENOENT: there is none. */
+int supervisor_check(const struct supervisor *sup, uint32_t id, size_t check, struct supervisor_check *out);
+/** Pid of the process that asks by HTTP, or 0: it does not run. */
+pid_t supervisor_prober_pid(const struct supervisor *sup);
 /** Figures of a service with all its descendants; CPU % is the mean since a question at least a second ago, or the start. Returns 0 or negative errno. */
 int supervisor_stats(struct supervisor *sup, uint32_t id, bool with_pss, struct stats *out);
 /** Call `fn` for each of its processes, children after their parent (stats_tree()). Returns 0 or negative errno. */

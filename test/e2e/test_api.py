@@ -13,7 +13,7 @@ NOBODY = 65534
 
 # One good call of each method that can be called without harm, in this order. None: no parameters.
 CALLS = [
-    ("rpc.discover", None), ("system.ping", None), ("system.info", None),
+    ("rpc.discover", None), ("system.ping", None), ("system.info", None), ("system.metrics", {"names": "web", "usage": True}), ("system.metrics", {"format": "openmetrics"}),
     ("service.list", None), ("service.list_full", {"usage": True, "invalid": True}), ("service.table", None),
     ("service.status", ["web"]), ("service.status_full", ["web"]), ("service.status", ["broken"]), ("service.status_full", ["broken"]),
     ("service.stats", ["web"]), ("service.children", ["web"]), ("service.is_running", ["web"]),

@@ -208,6 +208,21 @@ bool supervisor_invalid_next(const struct supervisor *sup, size_t *pos, const ch
 	return (*pos)++ == 0;
 }
 
+int supervisor_check(const struct supervisor *sup, uint32_t id, size_t check, struct supervisor_check *out)
+{
+	(void)sup;
+	(void)id;
+	(void)check;
+	(void)out;
+	return -ENOENT;
+}
+
+pid_t supervisor_prober_pid(const struct supervisor *sup)
+{
+	(void)sup;
+	return 0;
+}
+
 ts_ns supervisor_booted_at(const struct supervisor *sup)
 {
 	(void)sup;
