@@ -41,5 +41,15 @@
 #define LIMIT_SHIP_ANSWER (4U << 20)
 /* The longest pause that a receiver may ask for: an hour, so that a wrong clock does not stop us for ever. */
 #define LIMIT_SHIP_RETRY_AFTER_MS 3600000
+/* One incident on disk: some hundred lines, processes and descriptors; a chat message may carry it. */
+#define LIMIT_INCIDENT_BYTES (256U << 10)
+/* Incidents kept of one service: a night of crashes, the newest of them. */
+#define LIMIT_INCIDENTS_SERVICE 16
+#define LIMIT_INCIDENT_BYTES_SERVICE (1U << 20)
+/* Of all services together: a host on which everything fails at once must not lose its disk to the record of it. */
+#define LIMIT_INCIDENTS 512
+#define LIMIT_INCIDENT_BYTES_TOTAL (16U << 20)
+/* Incidents in memory that the disk refused; older ones are given up and counted. */
+#define LIMIT_INCIDENTS_WAITING 8
 
 #endif

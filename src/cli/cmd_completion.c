@@ -9,7 +9,7 @@
 #include "cli/command.h"
 
 /* What the arguments of a verb are. */
-enum wanted { WANT_NOTHING, WANT_NAMES, WANT_FILES, WANT_VERBS, WANT_SHELLS, WANT_N };
+enum wanted { WANT_NOTHING, WANT_NAMES, WANT_FILES, WANT_VERBS, WANT_SHELLS, WANT_INCIDENTS, WANT_N };
 
 static enum wanted wanted_by(const struct command *c)
 {
@@ -17,7 +17,7 @@ static enum wanted wanted_by(const struct command *c)
 		const char *word;
 		enum wanted wanted;
 	} words[] = {
-		{ "NAME", WANT_NAMES }, { "FILE", WANT_FILES }, { "VERB", WANT_VERBS }, { "SHELL", WANT_SHELLS },
+		{ "show NAME|ID", WANT_INCIDENTS }, { "NAME", WANT_NAMES }, { "FILE", WANT_FILES }, { "VERB", WANT_VERBS }, { "SHELL", WANT_SHELLS },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(words); i++)
@@ -85,6 +85,7 @@ static void bash_verb(const struct command *c)
 		[WANT_FILES] = "files=1",
 		[WANT_VERBS] = "words+=\" $verbs\"",
 		[WANT_SHELLS] = "words+=' bash zsh fish'",
+		[WANT_INCIDENTS] = "words+=\" list show $(zinit list --names 2> /dev/null)\"",
 	};
 	enum wanted wanted = wanted_by(c);
 
@@ -130,6 +131,7 @@ static void zsh_verb(const struct command *c)
 		[WANT_FILES] = "*:file:_files",
 		[WANT_VERBS] = "*:verb:($verbs)",
 		[WANT_SHELLS] = "*:shell:(bash zsh fish)",
+		[WANT_INCIDENTS] = "1:what:(list show)\" \"*:service:_zinit_names",
 	};
 	enum wanted wanted = wanted_by(c);
 
@@ -204,6 +206,7 @@ static void print_fish(void)
 		[WANT_FILES] = "-F",
 		[WANT_VERBS] = "-f",
 		[WANT_SHELLS] = "-f -a 'bash zsh fish'",
+		[WANT_INCIDENTS] = "-f -a 'list show (zinit list --names 2> /dev/null)'",
 	};
 
 	(void)fputs("# fish completion of zinit: zinit completion fish > ~/.config/fish/completions/zinit.fish\n", stdout);

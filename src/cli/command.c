@@ -95,6 +95,11 @@ const struct command commands[] = {
 	{ "events", NULL, "", GROUP_LOGS, 0, 0, BIT(FLAG_FOLLOW) | BIT(FLAG_LINES) | BIT(FLAG_CURSOR),
 	  "What happened to services, and why", "With -f the output goes on, also over a restart of the server.",
 	  cmd_events },
+	{ "incident", "incidents", "[list [NAME…] | show NAME|ID]", GROUP_LOGS, 0, -1, 0,
+	  "What was kept of crashes, failed health checks and kills at a time-out",
+	  "Each incident holds states, the processes with what they waited for and their open descriptors, how the process\n"
+	  "ended, and the last lines of the service and of what it depends on. 'show NAME' shows the newest of a service.",
+	  cmd_incident },
 	{ "check", NULL, "FILE…", GROUP_CONFIG, 1, -1, 0, "Validate service files strictly, without a server",
 	  "A directory stands for its *.toml files. Every error is printed as file:line:column.", cmd_check },
 	{ "reload", NULL, "[NAME…]", GROUP_CONFIG, 0, -1, 0,

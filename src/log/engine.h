@@ -105,7 +105,11 @@ struct log_engine {
 	uint64_t held_blocks; /* how much it had written then */
 	usec_t drop_until;    /* until then it is not waited for: it hangs in the disk */
 	usec_t impatience;    /* how long that was the last time */
+	/* the store's work thread */
+	struct list refused; /* incidents that the disk did not take */
+	unsigned int refused_n;
 	/* all */
+	_Atomic uint64_t incidents_lost;
 	_Atomic bool main_wake; /* main_fd was written and not yet read */
 	_Atomic bool reader_waits; /* for the store */
 };
@@ -133,6 +137,8 @@ void main_source_ended(struct log_msg *msg);
 void main_drained(struct log_msg *msg);
 void main_service_retired(struct log_msg *msg);
 
+/** When the threads are gone: free the incidents that the disk did not take. */
+void incidents_free(struct log_engine *e);
 /** Main: end all questions early; each goes with its last message. */
 void ask_cancel_all(struct log_engine *e);
 /** Main: call the followers whose services have new lines. */

@@ -114,6 +114,7 @@ static void engine_release(struct log_engine *e)
 {
 	if (!e)
 		return;
+	incidents_free(e);
 	loop_io_free(e->main_io);
 	auto_close(&e->main_fd);
 	auto_close(&e->reader_fd);
@@ -170,6 +171,7 @@ int log_engine_new(struct loop *loop, const struct log_options *opts, struct log
 	list_init(&e->to_reader);
 	list_init(&e->to_main);
 	list_init(&e->stalled);
+	list_init(&e->refused);
 	(void)pthread_mutex_init(&e->lock, NULL);
 	e->dir = opts->dir ? strdup(opts->dir) : NULL;
 	code = opts->dir && !e->dir ? -ENOMEM : open_descriptors(e);

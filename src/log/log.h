@@ -20,6 +20,7 @@
 
 #include "base/diag.h"
 #include "base/error.h"
+#include "base/str.h"
 #include "log/line.h"
 #include "log/query.h"
 #include "log/ring.h"
@@ -143,6 +144,28 @@ void log_query_cancel(struct log_query *q);
 /** After the end (in the last call of `fn`): where followers go on, one cursor per service, and the error's text. */
 const struct log_cursor *log_query_cursors(const struct log_query *q);
 const char *log_query_error(const struct log_query *q);
+
+/* Incidents: see incident.h for what they are on disk. */
+
+/** The disk has it (`result` 0), or has refused it: it waits in memory and is tried again with the next one. In the loop. */
+typedef void (*log_incident_kept_fn)(const char *id, int result, void *data);
+/**
+ * Keep an incident: `text` (from malloc, taken over on success) of `len` bytes, whose first line is as incident.h says. The
+ * disk is written to in another thread. `fn` may be NULL. Returns 0, -ENOENT (there is no store) or -ENOMEM.
+ */
+int log_incident_add(struct log_engine *e, const char *id, char *text, size_t len, log_incident_kept_fn fn, void *data);
+/** Incidents that were given up because the disk refused them for too long. */
+uint64_t log_incidents_lost(const struct log_engine *e);
+
+enum log_incident_question { LOG_INCIDENT_LIST, LOG_INCIDENT_NEWEST, LOG_INCIDENT_BY_ID };
+struct log_incident_ask;
+/** The answer, valid during the call: of a list, the heads (incident.h), one a line, newest first. -ENOENT: no such one. In the loop. */
+typedef void (*log_incident_fn)(int result, const struct strbuf *text, void *data);
+/** Ask, in another thread. `what`: a service (NULL: all, for a list) or an id. Returns 0, -ENOENT (there is no store) or -ENOMEM. */
+int log_incident_ask(struct log_engine *e, enum log_incident_question question, const char *what, log_incident_fn fn,
+		     void *data, struct log_incident_ask **out);
+/** `fn` is not called any more. */
+void log_incident_cancel(struct log_incident_ask *ask);
 
 /* Following. */
 

@@ -298,7 +298,7 @@ static void *store_main(void *data)
 		close_quiet(s);
 		give_up(s);
 	}
-	store_zip_end(s);
+	store_work_end(s);
 	(void)pthread_mutex_lock(&s->lock);
 	s->stopped = true;
 	abandoned = atomic_load(&s->abandoned);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The store: one thread that follows the rings and writes their lines to segments, and, while there is
- * something to compress, a second one. A slow or full disk delays these threads and nobody else.
+ * something to compress or another long job, a second one. A slow or full disk delays these threads and nobody else.
  *
  * Where it is stands in the ring (struct ring_store): lines below `seq` are in the segments, whose
  * valid end is `offset`. It writes behind the end and then moves both by one store, so after a kill its
@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/list.h"
 #include "base/time.h"
 #include "log/ring.h"
 
@@ -46,6 +47,14 @@ int store_new(const char *dir, uint64_t max_total, store_progress_fn fn, void *d
  * hangs in the disk: then it is left to itself, and calls nobody back any more.
  */
 bool store_free(struct store *s, usec_t patience);
+
+/** Something that takes long: embedded in the object that it is about. */
+struct store_job {
+	struct list node;
+	void (*run)(struct store *s, struct store_job *job); /* in the work thread; owns the job from then on */
+};
+/** Run `job` in the work thread, after those before it. Any thread; never waits for the disk. */
+void store_work(struct store *s, struct store_job *job);
 
 /** Blocks written since the start, of all logs. Any thread. It stands still while the disk hangs, and when all is stored. */
 uint64_t store_blocks(const struct store *s);

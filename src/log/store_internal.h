@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of the store share: store.c (thread, turns), store_write.c (lines to files), store_keep.c (bounds). */
+/* What the files of the store share: store.c (thread, turns), store_write.c (lines to files), store_keep.c (bounds), store_work.c. */
 #ifndef LOG_STORE_INTERNAL_H
 #define LOG_STORE_INTERNAL_H
 
@@ -50,13 +50,13 @@ struct store {
 	pthread_cond_t wake;  /* CLOCK_MONOTONIC */
 	pthread_cond_t ended; /* CLOCK_MONOTONIC */
 	struct list dirty;
-	struct list jobs; /* for the zipper */
+	struct list jobs; /* for the worker */
 	bool urgent;
 	bool stop;
 	bool stopped;
-	bool zipping;     /* the zipper takes further jobs */
-	bool zipper_made; /* `zipper` is to be joined */
-	pthread_t zipper;
+	bool working;     /* the worker takes further jobs */
+	bool worker_made; /* `worker` is to be joined */
+	pthread_t worker;
 	/* all */
 	_Atomic bool abandoned;
 	_Atomic uint64_t blocks;
@@ -76,10 +76,10 @@ int store_write_block(struct store_log *l, const struct store_opts *opts);
 /** Close the log's files; they are opened again when needed. */
 void store_close_files(struct store_log *l);
 
-/** A segment was closed: flush it, and compress it if asked, in the other thread. */
+/** A segment was closed: flush it, and compress it if asked, in the work thread. */
 void store_zip_later(struct store_log *l, const struct segment *s, bool compress);
-/** Wait for the last job. For the store's thread. */
-void store_zip_end(struct store *s);
+/** Wait for the last job. For the store's thread, when nobody gives any more. */
+void store_work_end(struct store *s);
 /** Delete what is over the bounds. `current`: number of the open segment, which stays. */
 void store_keep_bounds(struct store_log *l, const struct store_opts *opts, uint64_t current);
 /** Count what is on disk, once. */

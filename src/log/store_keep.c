@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Owns: what becomes of closed segments: flushed, compressed by a thread that lives while there is work, deleted. */
+/* Owns: what becomes of closed segments: flushed and compressed in the work thread, deleted by the bounds. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "log/runs.h"
 #include "log/store_internal.h"
 
-struct job {
-	struct list node;
+struct zip_job {
+	struct store_job job;
 	struct segment segment;
 	int dir_fd;
 	bool compress;
 };
 
-static void run_job(struct store *s, struct job *job)
+static void run_zip(struct store *s, struct store_job *work)
 {
+	struct zip_job *job = CONTAINER_OF(work, struct zip_job, job);
 	char name[SEGMENT_NAME_SIZE];
 	int64_t saved = 0;
 	int fd;
@@ -37,70 +37,20 @@ static void run_job(struct store *s, struct job *job)
 	free(job);
 }
 
-static void *zip_main(void *data)
-{
-	struct store *s = data;
-
-	(void)prctl(PR_SET_NAME, "log-zip");
-	(void)pthread_mutex_lock(&s->lock);
-	while (!list_empty(&s->jobs)) {
-		struct job *job = LIST_ENTRY(s->jobs.next, struct job, node);
-
-		list_remove(&job->node);
-		(void)pthread_mutex_unlock(&s->lock);
-		run_job(s, job);
-		(void)pthread_mutex_lock(&s->lock);
-	}
-	s->zipping = false;
-	(void)pthread_mutex_unlock(&s->lock);
-	return NULL;
-}
-
-void store_zip_end(struct store *s)
-{
-	if (s->zipper_made)
-		(void)pthread_join(s->zipper, NULL);
-	s->zipper_made = false;
-}
-
-/* The thread ends when there is nothing more to do; it may have done so already. */
-static void wake_zipper(struct store *s)
-{
-	bool running;
-
-	(void)pthread_mutex_lock(&s->lock);
-	running = s->zipping;
-	s->zipping = true;
-	(void)pthread_mutex_unlock(&s->lock);
-	if (running)
-		return;
-	store_zip_end(s);
-	/* Signals are blocked in this thread already, and its children inherit that. */
-	s->zipper_made = pthread_create(&s->zipper, NULL, zip_main, s) == 0;
-	if (s->zipper_made)
-		return;
-	(void)pthread_mutex_lock(&s->lock);
-	s->zipping = false;
-	(void)pthread_mutex_unlock(&s->lock);
-}
-
 void store_zip_later(struct store_log *l, const struct segment *s, bool compress)
 {
-	struct store *st = l->store;
-	struct job *job = malloc(sizeof(*job));
+	struct zip_job *job = malloc(sizeof(*job));
 
 	/* Without memory or a thread the segment stays plain. */
 	if (!job)
 		return;
-	*job = (struct job){ .segment = *s, .compress = compress, .dir_fd = fcntl(l->dir_fd, F_DUPFD_CLOEXEC, 3) };
+	*job = (struct zip_job){ .job.run = run_zip, .segment = *s, .compress = compress,
+				 .dir_fd = fcntl(l->dir_fd, F_DUPFD_CLOEXEC, 3) };
 	if (job->dir_fd < 0) {
 		free(job);
 		return;
 	}
-	(void)pthread_mutex_lock(&st->lock);
-	list_append(&st->jobs, &job->node);
-	(void)pthread_mutex_unlock(&st->lock);
-	wake_zipper(st);
+	store_work(l->store, &job->job);
 }
 
 static void drop_segment(struct store *s, int dir_fd, const struct segment *seg)

@@ -137,6 +137,9 @@ RPC_HANDLER(rpc_logs_get);
 RPC_HANDLER(rpc_logs_tail);
 RPC_HANDLER(rpc_logs_filter);
 RPC_HANDLER(rpc_logs_query);
+/* methods_incident.c */
+RPC_HANDLER(rpc_incident_list);
+RPC_HANDLER(rpc_incident_show);
 /* methods_debug.c */
 RPC_HANDLER(rpc_debug_state);
 RPC_HANDLER(rpc_debug_process_tree);

@@ -77,6 +77,8 @@ static const struct rpc_param p_subscribe[] = { NAMES,
 	{ "cursor", PARAM_INT, false, 0, INT64_MAX, "Events after this one; without it from now on." } };
 static const struct rpc_param p_subscription[] = {
 	{ "subscription", PARAM_INT, true, 1, INT64_MAX, "Its number." } };
+static const struct rpc_param p_incident_show[] = {
+	{ "name", PARAM_STRING, true, 0, 0, "An incident's id, or a service: its newest one." } };
 static const struct rpc_param p_classic_kill[] = { NAME,
 	{ "signal", PARAM_SCALAR, false, 0, 0, "Name in any spelling, or number; SIGTERM if not given." } };
 
@@ -155,6 +157,11 @@ static const struct rpc_method methods[] = {
 	  "Events as they come, as notifications events.subscribe {subscription, events, cursor, lost} on this connection." },
 	{ "subscription.end", PARAMS(p_subscription), "Ok", ACCESS_READ, rpc_subscription_end, "0.4",
 	  "End a subscription of this connection." },
+
+	{ "incident.list", PARAMS(p_names), "Incidents", ACCESS_READ, rpc_incident_list, "0.4",
+	  "What the flight recorder kept, newest first: crashes, failed health checks, kills at a time-out." },
+	{ "incident.show", PARAMS(p_incident_show), "Incident", ACCESS_READ, rpc_incident_show, "0.4",
+	  "One of them: states, processes, open descriptors, and the last lines of the service and what it depends on." },
 
 	{ "debug.state", NONE, "Text", ACCESS_READ, rpc_debug_state, "0.3", "The supervisor's inner state, as text." },
 	{ "debug.process_tree", PARAMS(p_name_optional), "Text", ACCESS_READ, rpc_debug_process_tree, "0.3",

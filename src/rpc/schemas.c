@@ -24,6 +24,9 @@
 	",\"health_duration_us\":" INT ",\"status_text\":" STR_OR_NULL \
 	",\"run\":" INT ",\"next_start_ms\":" INT ",\"description\":" STR_OR_NULL ",\"class\":{\"enum\":[\"user\",\"system\"]}" \
 	",\"oom_kills\":" INT ",\"oneshot\":" BOOLEAN ",\"path\":" STR_OR_NULL ",\"tags\":" STRS
+#define INCIDENT_HEAD \
+	"\"id\":" STR ",\"service\":" STR ",\"kind\":{\"enum\":[\"crash\",\"health\",\"start_timeout\",\"stop_timeout\"]}" \
+	",\"time\":" STR ",\"timestamp_ms\":" INT ",\"run\":" INT ",\"pid\":" INT ",\"text\":" STR
 #define BULK(done) \
 	OBJECT("\"" done "\",\"failed\"", "\"" done "\":" STRS ",\"failed\":{\"type\":\"array\",\"items\":" \
 	       OBJECT("\"name\",\"error\"", "\"name\":" STR ",\"error\":" STR) "}")
@@ -117,6 +120,12 @@ static const struct {
 	{ "Reloaded", OBJECT("",
 			     "\"ok\":" BOOLEAN ",\"changes\":" LIST("Change") ",\"added\":" INT ",\"changed\":" INT ",\"restarted\":" INT
 			     ",\"removed\":" INT ",\"unchanged\":" INT ",\"invalid\":" INT) },
+	{ "IncidentHead", OBJECT("\"id\",\"service\",\"kind\",\"time\",\"text\"", INCIDENT_HEAD) },
+	{ "Incidents", OBJECT("\"incidents\",\"lost\"", "\"incidents\":" LIST("IncidentHead") ",\"lost\":" INT) },
+	{ "Incident", OBJECT("\"id\",\"service\",\"kind\",\"time\",\"text\",\"services\",\"processes\",\"lines\"",
+			     INCIDENT_HEAD ",\"exit\":{\"type\":[\"object\",\"null\"]},\"unrecorded\":" INT
+			     ",\"services\":{\"type\":\"array\"},\"processes_n\":" INT ",\"processes\":{\"type\":\"array\"}"
+			     ",\"lines\":" LIST("Line") ",\"lines_cut\":" BOOLEAN) },
 	{ "Following", OBJECT("\"subscription\",\"services\"", "\"subscription\":" INT ",\"services\":" STRS) },
 	{ "Subscribed", OBJECT("\"subscription\",\"cursor\"", "\"subscription\":" INT ",\"cursor\":" INT) },
 	{ "ClassicStatus", OBJECT("\"name\",\"pid\",\"state\",\"target\",\"after\"",

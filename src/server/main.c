@@ -18,6 +18,7 @@
 #include "config/server_settings.h"
 #include "log/log.h"
 #include "loop/loop.h"
+#include "rpc/incident_out.h"
 #include "rpc/listen.h"
 #include "rpc/server.h"
 #include "server/options.h"
@@ -168,6 +169,7 @@ static int make_supervisor(struct brain *b, struct error *err)
 		.settings = b->settings,
 		.on_done = on_done,
 		.data = b,
+		.on_incident = incident_keep,
 	};
 
 	if (b->options.pid1_mode && access(OPTIONS_SYSTEM_DIR, F_OK) == 0) {

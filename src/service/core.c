@@ -403,6 +403,14 @@ bool core_is_satisfied(const struct core *core, uint32_t id)
 	return s && need_satisfied(s);
 }
 
+bool core_is_crash(const struct core *core, uint32_t id, int exit_code, int exit_signal)
+{
+	const struct service *s = core_get(core, id);
+
+	return s && (s->rec.state == SERVICE_STARTING || s->rec.state == SERVICE_RUNNING) && !need_going_down(s) &&
+	       !restart_is_success(&s->policy, exit_code, exit_signal);
+}
+
 bool core_is_shutting_down(const struct core *core)
 {
 	return core->shutting_down;

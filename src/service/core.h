@@ -189,6 +189,8 @@ enum service_state core_state(const struct core *core, uint32_t id);
 bool core_is_active(const struct core *core, uint32_t id);
 /** What `requires` looks at: running and to stay, or ended well by itself; a oneshot only when it ended well. */
 bool core_is_satisfied(const struct core *core, uint32_t id);
+/** The process of the service, which runs, ended so: is that a failure that nobody asked for? Before EV_EXITED is told. */
+bool core_is_crash(const struct core *core, uint32_t id, int exit_code, int exit_signal);
 /** At rest: where its wish leads, or in a state that only an event from outside can change. */
 bool core_is_settled(const struct core *core, uint32_t id);
 bool core_is_shutting_down(const struct core *core);

@@ -16,6 +16,7 @@
 #include "supervisor/children.h"
 #include "supervisor/definitions.h"
 #include "supervisor/events.h"
+#include "supervisor/incident.h"
 #include "supervisor/keeper_link.h"
 #include "supervisor/policy.h"
 #include "supervisor/state.h"
@@ -71,6 +72,12 @@ struct prober_process;
 struct probes;
 struct task;
 
+/* What the flight recorder keeps in mind of a service. */
+struct unit_incidents {
+	usec_t last[INCIDENT_KIND_N]; /* when one was recorded; 0: never */
+	uint32_t unrecorded;          /* since then, of any kind */
+};
+
 /* One service or target. */
 struct unit {
 	struct supervisor *sup;
@@ -95,6 +102,7 @@ struct unit {
 	struct intent intent;
 	uint16_t unhealthy; /* as in the saved record */
 	uint64_t event;     /* as in the saved record */
+	struct unit_incidents incidents;
 	bool gone;     /* the stop object saw nothing left, but the exit is not told to the core yet */
 };
 
@@ -116,7 +124,10 @@ struct supervisor {
 	struct log_engine *log;
 	const struct server_settings *settings;
 	void (*on_done)(int code, void *data);
+	supervisor_incident_fn on_incident; /* NULL: nobody keeps them */
 	void *data;
+	usec_t incidents_since; /* the second in which so many were looked at */
+	unsigned int incidents_n;
 	struct core *core;
 	struct keeper_link *keeper;
 	struct state *state;
@@ -210,6 +221,8 @@ void unit_apply_limits(struct unit *unit);
 void unit_close_cgroup(struct unit *unit, bool remove);
 /** Processes that the kernel killed for memory since this was asked before; to be saved with the unit. */
 uint64_t unit_oom_kills(struct unit *unit);
+/** Look at its processes: snapshot_take(). */
+int unit_snapshot(const struct unit *unit, struct snapshot **out);
 /** If the unit is at rest and something of it lives, let the core know. `again`: as of stop_finds(). Returns false if there was no need to look. */
 bool unit_note_leftovers(struct unit *unit, bool again);
 /** "web(12), db(13)": who outlived its stop, or "". */
@@ -269,6 +282,16 @@ void launch_on_exited(struct supervisor *sup, pid_t pid, int code, int status);
 void launch_finish_exit(struct unit *unit);
 /** Watch the main process `pid` of an adopted unit. */
 int launch_adopt(struct unit *unit, pid_t pid);
+
+/* incident.c */
+/** Its main process ended, and the core does not know yet: if that is a crash, it is an incident. */
+void incident_crash(struct unit *unit, const struct child_exit *exit, pid_t pid);
+/** A health check failed more often than it may; the core does not know yet. */
+void incident_health(struct unit *unit, const char *text);
+/** Before the stop signal: was it the start time-out? */
+void incident_stop_begins(struct unit *unit);
+/** Before SIGKILL to what is left. */
+void incident_kill(struct unit *unit);
 
 /* task.c */
 enum task_kind { TASK_PRE_START, TASK_POST_STOP, TASK_STOP_COMMAND, TASK_RELOAD_COMMAND };

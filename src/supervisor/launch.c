@@ -375,6 +375,8 @@ static void tell_core(struct unit *unit)
 	unit->oom = (uint32_t)unit_oom_kills(unit);
 	if (unit->oom)
 		diag(DIAG_WARN, "%s: out of memory: the kernel killed %u of its processes", unit->config->name, unit->oom);
+	if (!event.error)
+		incident_crash(unit, &exit, saved->pid);
 	unit->last.exit.pid = 0;
 	unit_apply_next(unit);
 	(void)supervisor_feed(unit->sup, &event);

@@ -205,6 +205,15 @@ int supervisor_processes(struct supervisor *sup, uint32_t id, stats_tree_fn fn, 
 	return r;
 }
 
+int unit_snapshot(const struct unit *unit, struct snapshot **out)
+{
+	struct tree_query query = query_of(unit);
+	int r = snapshot_take(&query, out);
+
+	query_fini(&query);
+	return r;
+}
+
 int supervisor_survivors(struct supervisor *sup, uint32_t id, struct tree_list *out)
 {
 	struct unit *unit = unit_at(sup, id);

@@ -107,6 +107,7 @@ static void stop_begin(struct supervisor *sup, struct unit *unit, const struct e
 {
 	(void)sup;
 	unit->gone = false;
+	incident_stop_begins(unit);
 	task_cancel(unit);
 	watch_stop(unit);
 	if (has_command(&unit->config->stop_command))
@@ -120,6 +121,7 @@ static void kill_all(struct supervisor *sup, struct unit *unit, const struct eff
 	const struct core_event survivors = { .kind = EV_SURVIVORS, .id = unit->id, .run = e->run };
 
 	(void)sup;
+	incident_kill(unit);
 	task_cancel(unit);
 	watch_stop(unit);
 	if (unit->stop && stop_kill(unit->stop) == -EPERM)

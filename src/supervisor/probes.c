@@ -110,6 +110,8 @@ static void on_change(size_t check, bool healthy, unsigned int attempts, const s
 	diag(healthy ? DIAG_INFO : DIAG_WARN, "%s: health check: %s", unit->config->name, text);
 	note_unhealthy(unit, check, !healthy);
 	unit_announce(unit, EVENT_HEALTH, text);
+	if (!healthy)
+		incident_health(unit, text);
 	if (concerns_core(p, check, healthy))
 		(void)supervisor_feed(unit->sup, &event);
 }

@@ -306,6 +306,7 @@ int supervisor_new(const struct supervisor_options *options, struct supervisor *
 	sup->loop = options->loop;
 	sup->settings = options->settings;
 	sup->on_done = options->on_done;
+	sup->on_incident = options->on_incident;
 	sup->data = options->data;
 	sup->state_slot = sup->definitions_slot = sup->events_slot = KEEPER_NO_SLOT;
 	sup->events.fd = -1;

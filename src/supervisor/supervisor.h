@@ -20,6 +20,7 @@
 #include "base/list.h"
 #include "base/time.h"
 #include "log/line.h"
+#include "supervisor/incident.h"
 
 struct core;
 struct health_counts;
@@ -48,6 +49,7 @@ struct supervisor_options {
 	/* Called when all services are gone after supervisor_shutdown(), or a critical one failed: end with `code`. */
 	void (*on_done)(int code, void *data);
 	void *data;
+	supervisor_incident_fn on_incident; /* keeps what the flight recorder saw; NULL: nobody does */
 };
 
 /**

@@ -29,6 +29,7 @@ CALLS = [
     ("service.stop_all", {"names": "new*"}), ("service.start_all", {"names": "web"}),
     ("logs.get", ["web"]), ("logs.tail", ["web"]), ("logs.filter", {"service": "web"}), ("logs.query", {"names": "*"}),
     ("logs.follow", {"name": "web", "lines": 1}), ("events.subscribe", {"cursor": 0}), ("subscription.end", [1]),
+    ("service.start", {"name": "broken", "wait": True}), ("incident.list", None), ("incident.show", ["broken"]),
     ("debug.state", None), ("debug.process_tree", ["web"]),
     ("service_list", None), ("service_status", ["web"]), ("service_stop", ["web"]), ("service_start", ["web"]),
     ("service_kill", ["db", "SIGCONT"]), ("service_get", ["web"]), ("service_stats", ["db"]), ("stream_currentLogs", ["web"]),
