@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,6 +62,19 @@ static struct snapshot *look_at(pid_t pid)
 	return s;
 }
 
+/* It says that it is in place before it goes to sleep. */
+static struct snapshot *look_when_asleep(pid_t pid)
+{
+	for (;;) {
+		struct snapshot *s = look_at(pid);
+
+		if (s->threads_n != 1 || s->threads[0].state != 'R')
+			return s;
+		snapshot_free(s);
+		(void)sched_yield();
+	}
+}
+
 static void open_null(void)
 {
 	if (open("/dev/null", O_RDWR) < 0)
@@ -70,7 +84,7 @@ static void open_null(void)
 static void test_one(void **state)
 {
 	pid_t pid = make(open_null);
-	struct snapshot *s = look_at(pid);
+	struct snapshot *s = look_when_asleep(pid);
 	bool found = false;
 
 	(void)state;
@@ -98,7 +112,7 @@ static void test_what_it_waits_for(void **state)
 	if (geteuid() != 0)
 		skip();
 	pid = make(open_null);
-	s = look_at(pid);
+	s = look_when_asleep(pid);
 	assert_true(strlen(s->threads[0].wait) > 2);
 	snapshot_free(s);
 	end(pid);
