@@ -42,6 +42,9 @@ struct brain {
 	struct rpc_server *rpc;
 	int listen_fd; /* the rpc server's once that is there */
 	int lock_fd;
+	struct supervisor_listener listener;
+	uint64_t seen_event;
+	struct server_settings *reloaded; /* what the rpc server has since the last reload; NULL: `settings` */
 	bool ended; /* all services are gone: remove the socket */
 };
 
@@ -181,6 +184,40 @@ static int make_supervisor(struct brain *b, struct error *err)
 	return supervisor_new(&options, &b->supervisor, err);
 }
 
+/* A reload reads the rules of [server] allow again; a file that is not valid leaves them as they are. */
+static void reload_rules(struct brain *b)
+{
+	AUTO(strbuf_fini) struct strbuf text = STRBUF(DIAG_LINE_MAX);
+	struct server_settings *settings = NULL;
+	struct problems problems;
+	int r;
+
+	problems_init(&problems);
+	r = load_settings_file(b->options.settings, 0, &problems, &settings);
+	problems_format(&problems, b->options.settings, &text);
+	problems_fini(&problems);
+	if (r < 0) {
+		diag(DIAG_ERROR, "settings are not reloaded: %s", strbuf_str(&text));
+		return;
+	}
+	rpc_server_set(b->rpc, settings);
+	settings_free(b->reloaded);
+	b->reloaded = settings;
+}
+
+static void on_supervisor_event(struct supervisor_listener *listener)
+{
+	struct brain *b = CONTAINER_OF(listener, struct brain, listener);
+	struct supervisor_event event;
+	uint64_t lost;
+
+	while (supervisor_event_after(b->supervisor, b->seen_event, &event, &lost) == 1) {
+		b->seen_event = event.cursor;
+		if (event.kind == EVENT_RELOAD)
+			reload_rules(b);
+	}
+}
+
 /* The socket is taken before anything is started: a second server on it must do no harm. */
 static int build(struct brain *b, struct error *err)
 {
@@ -215,17 +252,26 @@ static int build(struct brain *b, struct error *err)
 		.listen_fd = b->listen_fd,
 		.socket_path = b->socket,
 	};
-	return rpc_server_new(&rpc_options, &b->rpc, err);
+	r = rpc_server_new(&rpc_options, &b->rpc, err);
+	if (r < 0)
+		return r;
+	b->seen_event = supervisor_event_last(b->supervisor);
+	b->listener.fn = on_supervisor_event;
+	supervisor_listen(b->supervisor, &b->listener);
+	return 0;
 }
 
 static void tear_down(struct brain *b)
 {
 	if (b->ended)
 		rpc_unlisten(b->listen_fd, b->socket);
+	if (b->listener.fn)
+		supervisor_unlisten(&b->listener);
 	rpc_server_free(b->rpc);
 	supervisor_free(b->supervisor);
 	log_engine_free(b->log, LOG_PATIENCE);
 	settings_free(b->settings);
+	settings_free(b->reloaded);
 	auto_close(&b->lock_fd);
 	loop_free(b->loop);
 }

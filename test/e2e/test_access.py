@@ -268,12 +268,26 @@ def test_events_are_of_what_may_be_read(server):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become other users")
-def test_rules_change_by_reload_of_the_settings(server):
-    server.settings.write_text(f'[server]\nsocket_mode = "0666"\n[log]\ndir = "{server.logs}"\n')
+def test_rules_change_by_a_reload(server):
+    def settings(rules):
+        server.settings.write_text(f'[server]\nsocket_mode = "0666"\n{rules}\n[log]\ndir = "{server.logs}"\n')
+
+    settings("")
     write_services(server)
     server.start()
-    assert as_caller(server.socket, (1001, 1001, ()), [("service.status", {"name": "db"})]) == [DENIED]
-    assert server.socket.stat().st_mode & 0o777 == 0o666
+    caller, ask = (1001, 1001, ()), [("service.status", {"name": "db"})]
+    assert as_caller(server.socket, caller, ask) == [DENIED]
+    settings('allow = [{ uid = 1001, verbs = ["read"] }]')
+    assert as_caller(server.socket, caller, ask) == [DENIED]
+    server.rpc("service.reload")
+    assert as_caller(server.socket, caller, ask) == [None]
+    settings("allow = 5")
+    server.rpc("service.reload")
+    server.says("settings are not reloaded", "allow")
+    assert as_caller(server.socket, caller, ask) == [None]
+    settings("")
+    server.rpc("service.reload")
+    assert as_caller(server.socket, caller, ask) == [DENIED]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can change groups")
