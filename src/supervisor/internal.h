@@ -92,6 +92,8 @@ struct unit {
 	uint32_t ring_slot;       /* of the keeper */
 	struct list pipes;        /* struct run_pipes, oldest first */
 	struct list waiting;      /* in supervisor.waiting, or alone */
+	struct list draining;     /* in supervisor.draining while the last lines of a run that ended are being read, or alone */
+	usec_t drain_due;         /* until when that is waited for */
 	struct stop *stop;
 	struct task *task; /* pre_start, post_stop or stop command under way */
 	struct cgroup *cgroup; /* NULL: none yet, or cgroups can't be used */
@@ -137,6 +139,8 @@ struct supervisor {
 	struct spawner *spawner;
 	unsigned int launches; /* main processes being spawned */
 	struct list waiting;   /* units whose spawn waits for a place */
+	struct list draining;  /* units whose last lines are being read, the longest first */
+	struct loop_timer *drain_timer; /* NULL until first needed */
 	struct stopper *stopper;
 	struct prober *prober;
 	struct prober_process *prober_process; /* NULL: none */

@@ -16,6 +16,8 @@
 #define RLIMITS_MAX 16
 /* Spawns that are prepared at a time: a boot of thousands must not hold memory and pipes for all of them at once. */
 #define LAUNCHES_MAX 32
+/* How long the end of a run waits for its last lines: they are in the pipe, and read within microseconds if the reader runs. */
+#define DRAIN_PATIENCE (2 * USEC_PER_SEC)
 
 /* A spawn under way. */
 struct launch {
@@ -393,9 +395,45 @@ static void on_drained(struct log_service *svc, uint64_t run, bool ended, void *
 	struct unit *unit = data;
 
 	(void)svc;
-	(void)run;
 	(void)ended;
+	if (list_empty(&unit->draining) || run != core_record(unit->sup->core, unit->id)->run)
+		return; /* told already, when patience was at its end */
+	list_remove(&unit->draining);
 	tell_core(unit);
+}
+
+/* The reader stands still: no stop, restart or exit code waits for it. What it reads later is that run's all the same. */
+static void on_drain_late(struct loop_timer *timer, void *data)
+{
+	struct supervisor *sup = data;
+	struct unit *unit = NULL;
+	unsigned int n = 0;
+
+	while (!list_empty(&sup->draining)) {
+		unit = LIST_ENTRY(sup->draining.next, struct unit, draining);
+		if (unit->drain_due > loop_now(sup->loop))
+			break;
+		list_remove(&unit->draining);
+		n++;
+		tell_core(unit);
+	}
+	if (n)
+		diag(DIAG_WARN, "the last lines of %u runs are not read yet after %d s: their ends are told without them", n,
+		     (int)(DRAIN_PATIENCE / USEC_PER_SEC));
+	if (!list_empty(&sup->draining))
+		loop_timer_arm(timer, unit->drain_due);
+}
+
+static void wait_for_drain(struct unit *unit)
+{
+	struct supervisor *sup = unit->sup;
+
+	unit->drain_due = time_add(loop_now(sup->loop), DRAIN_PATIENCE);
+	if (!sup->drain_timer)
+		sup->drain_timer = loop_timer_new(sup->loop, on_drain_late, sup); /* without memory: patience without end */
+	if (sup->drain_timer && list_empty(&sup->draining))
+		loop_timer_arm(sup->drain_timer, unit->drain_due);
+	list_append(&sup->draining, &unit->draining);
 }
 
 void launch_finish_exit(struct unit *unit)
@@ -403,6 +441,7 @@ void launch_finish_exit(struct unit *unit)
 	uint64_t run = core_record(unit->sup->core, unit->id)->run;
 
 	if (unit->log && pipes_any(unit, run) && log_drain(unit->log, run, on_drained, unit) == 0)
-		return;
-	tell_core(unit);
+		wait_for_drain(unit);
+	else
+		tell_core(unit);
 }

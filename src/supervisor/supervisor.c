@@ -313,6 +313,7 @@ int supervisor_new(const struct supervisor_options *options, struct supervisor *
 	list_init(&sup->events.listeners);
 	list_init(&sup->invalid);
 	list_init(&sup->waiting);
+	list_init(&sup->draining);
 	list_init(&sup->exec_probes);
 	r = build(sup, options, err);
 	if (r < 0) {
@@ -345,6 +346,7 @@ void supervisor_free(struct supervisor *sup)
 	state_free(sup->state);
 	keeper_link_free(sup->keeper);
 	loop_timer_free(sup->shutdown_timer);
+	loop_timer_free(sup->drain_timer);
 	children_fini(&sup->children);
 	free(sup->queue);
 	for (size_t i = 0; i < sup->dirs_n; i++)

@@ -133,6 +133,7 @@ int unit_new(struct supervisor *sup, uint32_t id, struct service_config *config,
 	unit->ring_slot = KEEPER_NO_SLOT;
 	list_init(&unit->pipes);
 	list_init(&unit->waiting);
+	list_init(&unit->draining);
 	sup->units[id] = unit;
 	*out = unit;
 	return 0;
@@ -204,6 +205,7 @@ void unit_free(struct unit *unit)
 		return;
 	unit->sup->units[unit->id] = NULL;
 	list_remove(&unit->waiting);
+	list_remove(&unit->draining);
 	task_cancel(unit);
 	probes_free(unit, core_is_shutting_down(unit->sup->core));
 	stop_free(unit->stop);

@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,6 +24,7 @@
 #include <unistd.h>
 
 #define OPTIONS (PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC | PTRACE_O_TRACECLONE)
+#define HOLD_LOOK_MS 10
 #define SYSCALL_STOP (SIGTRAP | 0x80)
 
 static int fail(const char *what)
@@ -123,6 +125,7 @@ static int begin(char *argv[])
 
 static int hold(pid_t tid)
 {
+	struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
 	char byte;
 
 	if (ptrace(PTRACE_SEIZE, tid, 0, 0) < 0 || ptrace(PTRACE_INTERRUPT, tid, 0, 0) < 0 ||
@@ -130,7 +133,9 @@ static int hold(pid_t tid)
 		return fail("holding the thread");
 	if (printf("held\n") < 0 || fflush(stdout) != 0)
 		return 1;
-	while (read(STDIN_FILENO, &byte, 1) < 0 && errno == EINTR)
+	/* the thread may end, by a SIGKILL to all of its process; that is complete only when we have seen it */
+	while ((poll(&input, 1, HOLD_LOOK_MS) <= 0 || (read(STDIN_FILENO, &byte, 1) < 0 && errno == EINTR)) &&
+	       waitpid(tid, NULL, __WALL | WNOHANG) == 0)
 		;
 	return 0; /* our end lets it go on */
 }
