@@ -36,6 +36,7 @@ struct cgroup_root {
 
 struct cgroup {
 	char *path;
+	bool removed;
 	bool worn; /* cgroup.kill was written, or may have been by an earlier server */
 	const struct cgroup_root *root;
 };
@@ -306,7 +307,7 @@ static void remove_below(const char *path, unsigned int depth, void *data)
 	(void)rmdir(path);
 }
 
-int cgroup_remove(struct cgroup *cg)
+static int remove_tree(const struct cgroup *cg)
 {
 	if (rmdir(cg->path) == 0 || errno == ENOENT)
 		return 0;
@@ -316,6 +317,14 @@ int cgroup_remove(struct cgroup *cg)
 		return -EBUSY;
 	each_below(cg->path, remove_below, 0, NULL);
 	return rmdir(cg->path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+int cgroup_remove(struct cgroup *cg)
+{
+	int r = cg->removed ? 0 : remove_tree(cg);
+
+	cg->removed = r == 0;
+	return r;
 }
 
 int cgroup_renew(struct cgroup *cg)
@@ -329,7 +338,7 @@ int cgroup_renew(struct cgroup *cg)
 		return r;
 	if (mkdir(cg->path, 0755) < 0)
 		return -errno;
-	cg->worn = false;
+	cg->worn = cg->removed = false;
 	return 1;
 }
 
@@ -345,6 +354,11 @@ int cgroup_fd_or_none(const struct cgroup *cg)
 	int fd = cg ? cgroup_dir_fd(cg) : -1;
 
 	return fd < 0 ? -1 : fd;
+}
+
+int cgroup_fd_if_populated(const struct cgroup *cg)
+{
+	return cg && cgroup_populated(cg) != 0 ? cgroup_fd_or_none(cg) : -1;
 }
 
 static void limit_text(uint64_t value, char *out, size_t size)
@@ -424,12 +438,25 @@ int cgroup_kill(struct cgroup *cg)
 	return r;
 }
 
+static bool says_populated(int events_fd)
+{
+	char text[256];
+	ssize_t n = pread(events_fd, text, sizeof(text) - 1, 0);
+
+	if (n <= 0)
+		return false; /* removed */
+	text[n] = '\0';
+	return strstr(text, "populated 1") != NULL;
+}
+
 int cgroup_populated(const struct cgroup *cg)
 {
-	AUTO(strbuf_fini) struct strbuf text = STRBUF(FILE_MAX_BYTES);
-	int r = read_text(cg->path, "cgroup.events", &text);
+	char path[PATH_MAX];
+	AUTO(auto_close) int fd = -1;
 
-	return r < 0 ? r : number_of(&text, "populated", false) != 0;
+	(void)snprintf(path, sizeof(path), "%s/cgroup.events", cg->path);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : says_populated(fd);
 }
 
 uint64_t cgroup_oom_kills(const struct cgroup *cg)
@@ -470,21 +497,10 @@ struct cgroup_watch {
 	void *data;
 };
 
-static bool read_populated(const struct cgroup_watch *w)
-{
-	char text[256];
-	ssize_t n = pread(w->fd, text, sizeof(text) - 1, 0);
-
-	if (n <= 0)
-		return false; /* removed */
-	text[n] = '\0';
-	return strstr(text, "populated 1") != NULL;
-}
-
 static void on_event(struct loop_io *io, uint32_t events, void *data)
 {
 	struct cgroup_watch *w = data;
-	bool populated = read_populated(w);
+	bool populated = says_populated(w->fd);
 
 	(void)io;
 	(void)events;
@@ -506,7 +522,7 @@ struct cgroup_watch *cgroup_watch_new(struct cgroup *cg, struct loop *loop, cgro
 	w->fn = fn;
 	w->data = data;
 	if (w->fd >= 0) {
-		w->populated = read_populated(w);
+		w->populated = says_populated(w->fd);
 		w->io = loop_io_new(loop, w->fd, EPOLLPRI, on_event, w);
 	}
 	if (!w->io) {

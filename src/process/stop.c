@@ -52,7 +52,6 @@ struct stop {
 	struct list node;
 	struct stopper *stopper;
 	struct stop_target target;
-	int cgroup_fd;
 	bool main_ended;
 	bool main_reaped;
 	bool killing;
@@ -162,7 +161,7 @@ static struct tree_query query_of(const struct stop *stop)
 		.ended = stop->main_reaped ? stop->target.main : 0,
 		.reaper = stop->stopper->reaper,
 		.tag = stop->target.tag,
-		.cgroup_fd = stop->cgroup_fd,
+		.cgroup_fd = cgroup_fd_if_populated(stop->target.cgroup),
 		.history = &stop->history,
 		.known = stop->stopper->orphans.known,
 	};
@@ -183,6 +182,8 @@ static int look(struct stop *stop, bool cached, struct tree_list *out)
 	struct tree_query query = query_of(stop);
 	int r = tree_members_from(&query, cached ? orphans_of_round(stop->stopper) : NULL, out);
 
+	if (query.cgroup_fd >= 0)
+		(void)close(query.cgroup_fd);
 	remember(stop, out);
 	return r;
 }
@@ -480,14 +481,15 @@ struct stop *stop_new(struct stopper *stopper, const struct stop_target *target,
 	}
 	stop->stopper = stopper;
 	stop->target = *target;
-	stop->cgroup_fd = cgroup_fd_or_none(target->cgroup);
 	stop->look_again = LOOK_AGAIN_FIRST;
 	stop->main_watch.fd = -1;
 	stop->main_reaped = target->main <= 0;
 	stop->fn = fn;
 	stop->data = data;
 	list_append(&stopper->stops, &stop->node);
-	(void)look(stop, true, &members);
+	/* whom a cgroup holds need not be remembered: with a thousand stops at a time this look would be most of their cost */
+	if (!target->cgroup)
+		(void)look(stop, true, &members);
 	tree_list_fini(&members);
 	/* a copy: the caller may watch its own in the same loop */
 	if (!stop->main_reaped && target->pidfd >= 0)
@@ -509,8 +511,6 @@ void stop_free(struct stop *stop)
 	unwatch(&stop->main_watch);
 	loop_timer_free(stop->timer);
 	tree_list_fini(&stop->history);
-	if (stop->cgroup_fd >= 0)
-		(void)close(stop->cgroup_fd);
 	free(stop);
 }
 
@@ -551,7 +551,7 @@ bool stop_finds(struct stopper *stopper, const struct stop_target *target, bool 
 		.main = target->main,
 		.reaper = stopper->reaper,
 		.tag = target->tag,
-		.cgroup_fd = cgroup_fd_or_none(target->cgroup),
+		.cgroup_fd = cgroup_fd_if_populated(target->cgroup),
 		.known = stopper->orphans.known,
 	};
 	bool found;
@@ -571,13 +571,10 @@ int stop_signal_service(struct stopper *stopper, const struct stop_target *targe
 	struct stop once = {
 		.stopper = stopper,
 		.target = *target,
-		.cgroup_fd = cgroup_fd_or_none(target->cgroup),
 		.main_reaped = target->main <= 0,
 	};
 	int r = signal_by_mode(&once, signo);
 
 	tree_list_fini(&once.history);
-	if (once.cgroup_fd >= 0)
-		(void)close(once.cgroup_fd);
 	return r;
 }

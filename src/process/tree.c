@@ -26,6 +26,7 @@
 /* A list of pids: 5 to 8 bytes each. */
 #define PIDS_MAX ((size_t)TREE_MEMBERS_MAX * 8)
 #define PIDS_CHUNK 4096
+#define PID_TEXT_MAX 16 /* a number and a blank */
 #define CGROUP_DEPTH_MAX 16
 /* Looks in a row at someone who multiplies and dies faster than we look; the caller looks again later. */
 #define LOOKS_MAX 32
@@ -278,6 +279,8 @@ static int each_pid_of_file(int dir, const char *path, pid_fn fn, void *data)
 	while ((n = read(fd, small, sizeof(small))) > 0) {
 		if (strbuf_add(&text, small, (size_t)n) < 0)
 			return -ENOMEM;
+		if ((size_t)n < sizeof(small) - PID_TEXT_MAX)
+			break; /* the kernel fills the buffer as far as whole numbers go: that was the end */
 	}
 	return each_pid(strbuf_str(&text), fn, data);
 }
@@ -487,11 +490,13 @@ static bool add_kin(struct search *s, const struct tree_orphans *orphans)
 
 static void add_orphans(struct search *s, const struct tree_orphans *orphans)
 {
+	size_t from = s->out->n; /* those before were looked below already */
+
 	for (size_t i = orphans->n; i-- > 0 && s->error == 0;) {
 		if (s->query->tag && orphans->v[i].tag == s->query->tag)
 			(void)add_member(orphans->v[i].pid, s);
 	}
-	add_descendants(s, 0);
+	add_descendants(s, from);
 	/* each new member may lead a group or session of further ones */
 	while (add_kin(s, orphans))
 		;
@@ -543,12 +548,12 @@ static void add_history(struct search *s)
 	for (size_t i = 0; h && i < h->n && s->error == 0; i++) {
 		struct tree_proc p;
 
-		if (pid_set_has(&s->found, h->procs[i].pid))
+		if (h->procs[i].pid == s->query->ended || pid_set_has(&s->found, h->procs[i].pid))
 			continue;
 		if (tree_read(h->procs[i].pid, &p) == 0 && p.start == h->procs[i].start && !tree_is_dead(&p))
 			add_proc(s, &p);
 		else
-			s->saw_dead |= h->procs[i].pid != s->query->main && h->procs[i].pid != s->query->ended;
+			s->saw_dead |= h->procs[i].pid != s->query->main;
 	}
 }
 

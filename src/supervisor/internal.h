@@ -236,6 +236,8 @@ void unit_survivors_text(struct unit *unit, char *out, size_t size);
 /** Prepare the event of an EFFECT_ANNOUNCE, before the record is saved that it tells of. */
 void announce_prepare(struct supervisor *sup, const struct effect *effect);
 void perform(struct supervisor *sup, const struct effect *effect);
+/** Nothing is left of the unit, and in a shutdown its cgroup is of no use any more. */
+void gone_in_shutdown(struct unit *unit);
 
 /* helper.c */
 /** Where a helper command of the unit puts its pid: in the state, or at `own` if there is no room. */

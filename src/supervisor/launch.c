@@ -386,6 +386,7 @@ static void tell_core(struct unit *unit)
 		const struct core_event gone = { .kind = EV_GONE, .id = unit->id, .run = event.run };
 
 		unit->gone = false;
+		gone_in_shutdown(unit);
 		(void)supervisor_feed(unit->sup, &gone);
 	}
 }

@@ -68,6 +68,13 @@ static void end_unknown(struct unit *unit)
 	(void)supervisor_feed(unit->sup, &event);
 }
 
+/* While others still end there is time for it; at the end of all, a thousand removals would be waited for. */
+void gone_in_shutdown(struct unit *unit)
+{
+	if (unit->cgroup && core_is_shutting_down(unit->sup->core))
+		(void)cgroup_remove(unit->cgroup);
+}
+
 static void on_gone(struct stop *stop, void *data)
 {
 	struct unit *unit = data;
@@ -83,6 +90,7 @@ static void on_gone(struct stop *stop, void *data)
 		return;
 	}
 	unit_apply_next(unit);
+	gone_in_shutdown(unit);
 	(void)supervisor_feed(unit->sup, &event);
 }
 
