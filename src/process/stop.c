@@ -27,7 +27,7 @@
 #define CHASE_SPAN (10 * USEC_PER_MSEC)
 #define CHASE_YOUNGEST 16
 /* Looks at all orphans take at most one part in so many of the time: what ends meanwhile is checked together. */
-#define LOOK_SHARE 8
+#define LOOK_SHARE 16
 
 struct stopper {
 	struct loop *loop;
