@@ -53,6 +53,12 @@ static const struct cfg_choice ship_compressions[] = {
 	{ NULL, 0 },
 };
 
+static const struct cfg_choice ship_framings[] = {
+	{ "ndjson", SHIP_FRAMING_NDJSON },
+	{ "array", SHIP_FRAMING_ARRAY },
+	{ NULL, 0 },
+};
+
 static const struct cfg_choice ship_failures[] = {
 	{ "drop", SHIP_ON_FAILURE_DROP },
 	{ "retry", SHIP_ON_FAILURE_RETRY },
@@ -160,7 +166,8 @@ static const struct cfg_key ship_rows[] = {
 	  .apply = APPLY_RESTART, .since = "0.4",
 	  .doc = "Its URL; syslog: tcp://host:port or tls://host:port." },
 	{ "index", CFG_STRING, SHIP(index), .apply = APPLY_RESTART, .since = "0.4",
-	  .doc = "Index (elasticsearch, splunk) or table (clickhouse)." },
+	  .doc = "Index (elasticsearch: \"logs-zinit-default\" if unset; splunk) or table "
+		 "(clickhouse)." },
 	{ "batch_size", CFG_COUNT, SHIP(batch_size), .dflt = "100", .min = 1, .max = 1000000,
 	  .apply = APPLY_RESTART, .since = "0.4", .doc = "Lines that fill a batch." },
 	{ "batch_bytes", CFG_SIZE, SHIP(batch_bytes), .dflt = "1M", .min = 1024, .max = 1LL << 30,
@@ -172,10 +179,15 @@ static const struct cfg_key ship_rows[] = {
 	  .apply = APPLY_RESTART, .since = "0.4", .doc = "How long one request may take." },
 	{ "compression", CFG_ENUM, SHIP(compression), .dflt = "none", .choices = ship_compressions,
 	  .apply = APPLY_RESTART, .since = "0.4", .doc = "How request bodies are compressed." },
+	{ "framing", CFG_ENUM, SHIP(framing), .dflt = "ndjson", .choices = ship_framings,
+	  .apply = APPLY_RESTART, .since = "0.4",
+	  .doc = "vector, http: one JSON object a line, or all of a batch in one JSON array." },
 	{ "headers", CFG_PAIRS, SHIP(headers), .apply = APPLY_RESTART, .since = "0.4",
-	  .doc = "Further HTTP headers." },
+	  .doc = "Further HTTP headers, or others in place of ours. In values {host}, {boot}, {sink}, "
+		 "{service}, {lines} and {batch} (the same for a batch that is sent again) are "
+		 "filled in; with {service} each batch is of one service." },
 	{ "labels", CFG_PAIRS, SHIP(labels), .apply = APPLY_RESTART, .since = "0.4",
-	  .doc = "Fixed labels that each line gets." },
+	  .doc = "Fixed labels that each line gets; host replaces the machine's name." },
 	{ "auth", CFG_SECTION, CFG_NO_FIELD, .sub = &auth_section, .apply = APPLY_RESTART,
 	  .since = "0.4", .doc = "Authentication." },
 	{ "tls", CFG_SECTION, CFG_NO_FIELD, .sub = &tls_section, .apply = APPLY_RESTART,

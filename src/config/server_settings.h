@@ -37,6 +37,7 @@ CONFIG_ENUM ship_type {
 	SHIP_HTTP,
 };
 CONFIG_ENUM ship_compression { SHIP_COMPRESSION_NONE, SHIP_COMPRESSION_GZIP, SHIP_COMPRESSION_ZSTD };
+CONFIG_ENUM ship_framing { SHIP_FRAMING_NDJSON, SHIP_FRAMING_ARRAY };
 CONFIG_ENUM ship_on_failure { SHIP_ON_FAILURE_DROP, SHIP_ON_FAILURE_RETRY, SHIP_ON_FAILURE_SPILL };
 CONFIG_ENUM ship_auth_type { SHIP_AUTH_NONE, SHIP_AUTH_BASIC, SHIP_AUTH_BEARER, SHIP_AUTH_HEADER };
 /** Mirror of all lines on the server's own stdout. */
@@ -67,6 +68,7 @@ struct ship_settings {
 	uint32_t queue_lines;
 	enum ship_type type;
 	enum ship_compression compression;
+	enum ship_framing framing;
 	enum ship_on_failure on_failure;
 	enum ship_auth_type auth_type;
 	bool tls_verify;

@@ -233,6 +233,39 @@ void validate_service(struct decoder *d, const struct doc_node *root,
 
 /* --- server settings -------------------------------------------------------------------------- */
 
+/* A label can't have the name of a field that the formats have themselves; "host" may be replaced. */
+static void validate_labels(struct decoder *d, const struct record *item, const struct ship_settings *s)
+{
+	static const char *const taken[] = { "timestamp", "timestamp_ns", "service", "service_name", "stream",	 "run",
+					     "pid",	  "level",	  "id",	     "content",	     "partial",	 "continued",
+					     "lost",	  "lost_bytes",	  "lost_to", "lost_why" };
+
+	for (const char *const *l = s->labels; l && *l; l++) {
+		size_t len = strcspn(*l, "=");
+
+		for (size_t i = 0; i < ARRAY_LEN(taken); i++) {
+			if (strlen(taken[i]) == len && memcmp(taken[i], *l, len) == 0)
+				FAIL_RECORD(d, item, "labels", "'%s' is a field that each line has already", taken[i]);
+		}
+	}
+}
+
+/* What the receivers of a type don't take. */
+static void validate_ship_type(struct decoder *d, const struct record *item, const struct ship_settings *s)
+{
+	bool zstd = s->compression == SHIP_COMPRESSION_ZSTD;
+	bool array = s->framing == SHIP_FRAMING_ARRAY;
+
+	if (s->type == SHIP_CLICKHOUSE && !s->index && !strstr(s->endpoint, "query="))
+		FAIL_RECORD(d, item, "index", "missing: the table to insert into");
+	if (zstd && (s->type == SHIP_LOKI || s->type == SHIP_ELASTICSEARCH || s->type == SHIP_SPLUNK))
+		FAIL_RECORD(d, item, "compression", "this type of receiver takes no zstd: use \"gzip\"");
+	if (s->type == SHIP_SYSLOG && s->compression != SHIP_COMPRESSION_NONE)
+		FAIL_RECORD(d, item, "compression", "there is none in syslog");
+	if (array && s->type != SHIP_VECTOR && s->type != SHIP_HTTP)
+		FAIL_RECORD(d, item, "framing", "for types vector and http only");
+}
+
 static void validate_ship(struct decoder *d, const struct record *item,
 			  const struct ship_settings *s)
 {
@@ -251,6 +284,8 @@ static void validate_ship(struct decoder *d, const struct record *item,
 		FAIL_RECORD(d, item, "auth.header", "missing");
 	if (!s->tls_cert != !s->tls_key)
 		FAIL_RECORD(d, item, "tls", "cert and key belong together");
+	validate_ship_type(d, item, s);
+	validate_labels(d, item, s);
 }
 
 static void validate_ships(struct decoder *d, const struct doc_node *root, const struct ships *all)

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/utf8.h"
+#include "base/json_text.h"
 
 struct json_out json_out_on(struct strbuf *to)
 {
@@ -115,55 +115,11 @@ void json_out_tree(struct json_out *o, const json_t *value)
 
 /* --- strings ---------------------------------------------------------------------------------- */
 
-/* Length of the run of bytes at `s` that need no change. */
-static size_t plain_run(const char *s, size_t len)
-{
-	size_t i = 0;
-
-	while (i < len) {
-		unsigned char c = (unsigned char)s[i];
-		size_t n = 1;
-
-		if (c < 0x20 || c == '"' || c == '\\' || c == 0x7f)
-			break;
-		if (c >= 0x80)
-			n = utf8_sequence(s + i, len - i);
-		if (n == 0)
-			break;
-		i += n;
-	}
-	return i;
-}
-
-static void add_escaped(struct strbuf *to, unsigned char c)
-{
-	static const char short_form[] = { ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f',
-					   ['\r'] = 'r', ['"'] = '"',  ['\\'] = '\\' };
-
-	if (c >= 0x80)
-		(void)strbuf_puts(to, "\xef\xbf\xbd");
-	else if (c < sizeof(short_form) && short_form[c])
-		(void)strbuf_add(to, (char[]){ '\\', short_form[c] }, 2);
-	else
-		(void)strbuf_addf(to, "\\u%04x", c);
-}
-
 void json_out_strn(struct json_out *o, const char *value, size_t len)
 {
 	begin_value(o);
 	(void)strbuf_putc(o->to, '"');
-	while (len > 0) {
-		size_t n = plain_run(value, len);
-
-		if (n > 0) {
-			(void)strbuf_add(o->to, value, n);
-		} else {
-			add_escaped(o->to, (unsigned char)*value);
-			n = 1;
-		}
-		value += n;
-		len -= n;
-	}
+	(void)json_text_add(o->to, value, len);
 	(void)strbuf_putc(o->to, '"');
 }
 

@@ -68,6 +68,7 @@ struct ship_batch {
 /* What was found out about a receiver by its answers: bits of `quirks`. */
 #define SHIP_QUIRK_NO_COMPRESSION 1U /* refused the content encoding: send plain */
 #define SHIP_QUIRK_NO_TOKEN 2U	     /* ClickHouse without insert_deduplication_token */
+#define SHIP_QUIRK_NO_METADATA 4U       /* Loki without structured metadata */
 
 /** What all batches of a sink have in common. `quirks` is 0 at first; ship_answer() sets bits, nobody clears them. */
 struct ship_sink {
@@ -88,12 +89,17 @@ struct ship_request {
 	struct strbuf body;    /* compressed if the headers say so */
 	size_t plain_bytes;    /* of the body before compression */
 	/*
-	 * For each line of the batch, where its bytes end in the plain body: of a syslog connection that broke after N
+	 * Syslog only: for each line of the batch, where its bytes end in the body. Of a connection that broke after N
 	 * bytes, the lines with `ends[i] <= N` were handed to the kernel.
 	 */
 	uint32_t *ends;
+
+	/* Memory of the encoders: */
 	size_t ends_cap;
-	struct strbuf scratch; /* of the encoders */
+	const struct ship_line **order;
+	size_t order_cap;
+	struct strbuf plain;
+	struct strbuf scratch;
 };
 
 /** An empty request. */

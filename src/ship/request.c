@@ -16,6 +16,7 @@ struct ship_request ship_request_empty(void)
 		.url = STRBUF(HEAD_MAX),
 		.headers = STRBUF(HEAD_MAX),
 		.body = STRBUF(LIMIT_SHIP_BODY),
+		.plain = STRBUF(LIMIT_SHIP_BODY),
 		.scratch = STRBUF(LIMIT_SHIP_BODY),
 	};
 }
@@ -27,8 +28,10 @@ void ship_request_fini(struct ship_request *r)
 	strbuf_fini(&r->url);
 	strbuf_fini(&r->headers);
 	strbuf_fini(&r->body);
+	strbuf_fini(&r->plain);
 	strbuf_fini(&r->scratch);
 	free(r->ends);
+	free(r->order);
 	*r = ship_request_empty();
 }
 

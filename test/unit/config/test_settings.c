@@ -141,6 +141,24 @@ static void test_wrong_settings(void **state)
 		"5:10: ship.auth.token: this key is gone: secrets stand in files only: use file\n");
 }
 
+/* What a type's receivers don't take is said when the file is read, not by an answer at night. */
+static void test_types_of_sinks(void **state)
+{
+	(void)state;
+	assert_settings_said("[[ship]]\nname = \"a\"\ntype = \"loki\"\nendpoint = \"http://h\"\n"
+			     "compression = \"zstd\"\nframing = \"array\"\nlabels = { job = \"x\", service = \"y\" }\n",
+			     "5:15: ship.compression: this type of receiver takes no zstd: use \"gzip\"\n"
+			     "6:11: ship.framing: for types vector and http only\n"
+			     "7:10: ship.labels: 'service' is a field that each line has already\n");
+	assert_settings_said("[[ship]]\nname = \"a\"\ntype = \"clickhouse\"\nendpoint = \"http://h\"\n",
+			     "1:1: ship.index: missing: the table to insert into\n");
+	assert_settings_said("[[ship]]\nname = \"a\"\ntype = \"syslog\"\nendpoint = \"tcp://h:1\"\n"
+			     "compression = \"gzip\"\n",
+			     "5:15: ship.compression: there is none in syslog\n");
+	settings_free(settings_ok("[[ship]]\nname = \"a\"\ntype = \"vector\"\nendpoint = \"http://h\"\n"
+				  "compression = \"zstd\"\nframing = \"array\"\nlabels = { host = \"x\" }\n"));
+}
+
 static void test_file_that_is_not_there(void **state)
 {
 	struct server_settings *s = NULL;
@@ -162,6 +180,7 @@ int main(void)
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_all_keys),
 		cmocka_unit_test(test_wrong_settings),
+		cmocka_unit_test(test_types_of_sinks),
 		cmocka_unit_test(test_file_that_is_not_there),
 	};
 
