@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Owns: finding our own programs. */
+/* Owns: finding our own programs, and executing one by its descriptor. */
 #include "base/program.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+extern char **environ;
 
 int program_self(char out[PATH_MAX])
 {
@@ -42,4 +47,26 @@ int program_find(const char *name, const char *folder, const char *installed, ch
 			return 0;
 	}
 	return is_program(out, installed, ".", name) ? 0 : -ENOENT;
+}
+
+int program_check(int fd, struct error *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return error_set(err, errno, "it can't be looked at: %s", strerror(errno));
+	if (!S_ISREG(st.st_mode) || !(st.st_mode & (S_IXUSR | S_IXGRP | S_IXOTH)))
+		return error_set(err, ENOEXEC, "it is not a program: a regular file that can be executed is expected");
+	if (st.st_uid != 0 && st.st_uid != geteuid())
+		return error_set(err, EACCES, "it belongs to user %u: root or user %u is expected", st.st_uid, geteuid());
+	/* a group of one's own (the group root, or the one that we run as) is as good as oneself */
+	if (st.st_mode & S_IWOTH || (st.st_mode & S_IWGRP && st.st_gid != 0 && st.st_gid != getegid()))
+		return error_set(err, EACCES, "others may write it (mode %04o)", st.st_mode & 07777);
+	return 0;
+}
+
+int program_exec(int fd, char *const argv[])
+{
+	(void)syscall(SYS_execveat, fd, "", argv, environ, AT_EMPTY_PATH);
+	return -errno;
 }

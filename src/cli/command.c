@@ -113,6 +113,10 @@ const struct command commands[] = {
 	{ "ping", NULL, "", GROUP_SERVER, 0, 0, 0, "Is the server there, and which version?", NULL, cmd_ping },
 	{ "shutdown", NULL, "", GROUP_SERVER, 0, 0, BIT(FLAG_NO_WAIT), "Stop all services in order, then the server",
 	  NULL, cmd_shutdown },
+	{ "upgrade", NULL, "[PATH]", GROUP_SERVER, 0, 1, 0, "Let another zinit-server take over; services and clients go on",
+	  "Without PATH: what is at the path of the server by now, as after an upgrade of the package. The new program is\n"
+	  "checked first; if it does not take over, the old one goes on, the reason is printed, and the exit status is 1.",
+	  cmd_upgrade },
 	{ "rpc", NULL, "METHOD [JSON]", GROUP_SERVER, 1, 2, 0, "Call a method of the API ('-': parameters from stdin)",
 	  "The parameters are a JSON object: zinit rpc service.status '{\"name\": \"web\"}'. 'zinit rpc rpc.discover' lists\n"
 	  "all methods.", cmd_rpc },

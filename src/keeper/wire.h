@@ -16,7 +16,7 @@
 #include "base/fd.h"
 #include "base/limits.h"
 
-#define WIRE_VERSION 1
+#define WIRE_VERSION 2
 
 enum wire_type {
 	/* server → keeper */
@@ -27,11 +27,25 @@ enum wire_type {
 	WIRE_HEARTBEAT,
 	WIRE_DONE, /* `value`: exit code. When the server ends now, the keeper ends with this code. */
 	WIRE_SIGNALLED, /* `value`: a WIRE_SIGNAL that was dealt with; until then the next server is told of it again */
+	WIRE_UPGRADE,   /* one descriptor: the program of the next server, which has `value` ms to get ready; `key`: a note
+			 * for whoever is started next. When this server ends, that program is started; if it fails,
+			 * this server's own again. */
 	/* keeper → server */
 	WIRE_KEPT = 64, /* `slot`, `key`, descriptors */
-	WIRE_BEGIN,     /* `value`: how many servers there were before this one */
+	WIRE_BEGIN,     /* `value`: how many servers there were before this one; `code`: the keeper's WIRE_VERSION (0: the
+			 * first); `slot`: enum wire_outcome, `pid`: its detail, `key`: the note of the upgrade */
 	WIRE_EXITED,    /* `pid`, `code`: CLD_EXITED, CLD_KILLED or CLD_DUMPED, `value`: exit code or signal (waitid(2)) */
 	WIRE_SIGNAL,    /* `value`: a signal that the keeper got */
+};
+
+/* What became of the last WIRE_UPGRADE. Told to each server until one is ready. */
+enum wire_outcome {
+	WIRE_NO_UPGRADE,
+	WIRE_TRIED,    /* you are the new program */
+	WIRE_EXIT,     /* put back: it ended by itself; detail: exit code */
+	WIRE_KILLED,   /* put back: a signal ended it; detail: its number */
+	WIRE_TOO_LATE, /* put back: it was not ready in time */
+	WIRE_OUTCOME_N
 };
 
 struct wire_message {
@@ -46,5 +60,10 @@ struct wire_message {
 /** Without a heartbeat for this long the server counts as hung and is killed; it sends one every WIRE_HEARTBEAT_MS. */
 #define WIRE_HUNG_MS 20000
 #define WIRE_HEARTBEAT_MS 5000
+
+/** A new program that was ready and ends by itself, or by a signal other than SIGKILL, within this time is put back. */
+#define WIRE_PROBATION_MS 10000
+/** The longest time that a WIRE_UPGRADE may give. */
+#define WIRE_TRIAL_MAX_MS 60000
 
 #endif

@@ -318,7 +318,11 @@ static const char *subject_of(const struct rpc_call *call)
 
 static enum rpc_outcome run_handler(struct rpc_call *call, struct json_out *out, struct rpc_error *err)
 {
-	enum rpc_outcome outcome = call->method->handler(call, out, err);
+	enum rpc_outcome outcome;
+
+	if (call->saved)
+		return call_go_on(call, out, err);
+	outcome = call->method->handler(call, out, err);
 
 	if (call->method->access != ACCESS_READ)
 		audit(call, subject_of(call), outcome == RPC_FAILED ? err->message : "taken");
@@ -386,6 +390,53 @@ static int prepare(struct rpc_call *call, const struct jsonrpc_request *request,
 		return -1;
 	return check_access(call, err);
 }
+
+/* --- calls that outlive a server ---------------------------------------------------------------- */
+
+json_t *call_save_all(const struct rpc_conn *conn)
+{
+	json_t *all = json_array();
+	struct rpc_call *call;
+
+	LIST_FOREACH (call, &conn->calls, node) {
+		json_t *state = call->save ? call->save(call) : json_object();
+		json_t *one = json_pack("{s:s, s:b, s:o, s:O*, s:O*}", "method", call->method->name, "batch", call->batch != NULL,
+					"state", state, "id", call->id, "params", call->params);
+
+		if (!one || json_array_append_new(all, one) < 0) {
+			json_decref(all);
+			return NULL;
+		}
+	}
+	return all;
+}
+
+void call_resume(struct rpc_conn *conn, const json_t *saved)
+{
+	const json_t *state = json_object_get(saved, "state");
+	struct rpc_call *call = calloc(1, sizeof(*call));
+
+	if (!call) {
+		conn_kill(conn);
+		return;
+	}
+	call->server = conn->server;
+	call->conn = conn;
+	call->batch = json_is_true(json_object_get(saved, "batch")) ? &conn->batch : NULL;
+	call->id = json_incref(json_object_get(saved, "id"));
+	call->params = json_incref(json_object_get(saved, "params"));
+	call->method = rpc_method_find(json_string_value(json_object_get(saved, "method")));
+	call->saved = json_object_size(state) > 0 ? state : NULL;
+	list_init(&call->node);
+	if (call->method) {
+		run_call(call);
+		return;
+	}
+	conn_kill(conn); /* of a newer server: nobody here can answer it */
+	call_free(call);
+}
+
+/* --- requests ------------------------------------------------------------------------------------ */
 
 static void answer_request(struct rpc_conn *conn, const json_t *value, struct rpc_batch *batch)
 {

@@ -82,6 +82,15 @@ struct rpc_conn {
 /** Look at waits and event streams again, at the end of the loop's round. */
 void server_look_soon(struct rpc_server *server);
 
+/** Where what is kept of a call leads to. */
+enum rpc_outcome call_go_on(struct rpc_call *call, struct json_out *out, struct rpc_error *err);
+/** All calls of a connection that are answered later, as a list of objects. NULL: no memory. */
+json_t *call_save_all(const struct rpc_conn *conn);
+/** Go on with one of them: an object of that list. */
+void call_resume(struct rpc_conn *conn, const json_t *saved);
+/** A server that came before left connections: take them over. */
+void hand_over_resume(struct rpc_server *server);
+
 /** Take a connection over (`fd` is owned on success). Returns 0 or negative errno. */
 int conn_new(struct rpc_server *server, int fd, const struct access_peer *peer, gid_t *gids);
 /** Close it; it is freed at the end of the round. */

@@ -31,6 +31,9 @@ struct rpc_call {
 	struct rpc_batch *batch; /* it is part of, or NULL */
 	struct list node;        /* in the connection's list of calls that are answered later */
 	void (*cancel)(struct rpc_call *call); /* the connection ends: forget the call; it is freed right after */
+	/* Another server takes over: what it needs to go on, as {KIND: …} (hand_over.c). NULL: it calls the handler again. */
+	json_t *(*save)(const struct rpc_call *call);
+	const json_t *saved; /* what `save` of an earlier server gave; NULL: a new call */
 	void *later;             /* for the one who answers later */
 };
 
@@ -102,6 +105,9 @@ RPC_HANDLER(rpc_system_reboot);
 RPC_HANDLER(rpc_system_prepare_restart);
 /* methods_metrics.c */
 RPC_HANDLER(rpc_system_metrics);
+RPC_HANDLER(rpc_system_upgrade);
+/** Answers rpc_system_upgrade() in the server that came next. */
+RPC_HANDLER(rpc_system_upgraded);
 /* discover.c */
 RPC_HANDLER(rpc_discover);
 /* methods_look.c */

@@ -84,6 +84,8 @@ static const struct rpc_param p_classic_kill[] = { NAME,
 
 static const struct rpc_param p_classic_create[] = { NAME,
 	{ "content", PARAM_OBJECT, true, 0, 0, "{exec, test, oneshot, shutdown_timeout, after, signal: {stop}, log, env, dir}" } };
+static const struct rpc_param p_upgrade[] = {
+	{ "path", PARAM_STRING, false, 0, 0, "Absolute path of a zinit-server; without it what is at the path of this one by now." } };
 
 #define PARAMS(rows) rows, ARRAY_LEN(rows)
 #define NONE NULL, 0
@@ -98,7 +100,9 @@ static const struct rpc_method methods[] = {
 	{ "system.shutdown", NONE, "Ok", ACCESS_ADMIN, rpc_system_shutdown, "0.3", "Stop all services in order, then end." },
 	{ "system.reboot", NONE, "Ok", ACCESS_ADMIN, rpc_system_reboot, "0.3", "Refused unless zinit is process 1." },
 	{ "system.prepare_restart", NONE, "Prepared", ACCESS_ADMIN, rpc_system_prepare_restart, "0.3",
-	  "End this server and begin the next one; services go on." },
+	  "End this server and begin it anew; services go on, and so do clients." },
+	{ "system.upgrade", PARAMS(p_upgrade), "Upgraded", ACCESS_ADMIN, rpc_system_upgrade, "0.4",
+	  "Let another program take this server's place, or put this one back and say why; services and clients go on." },
 
 	{ "service.list", NONE, "Names", ACCESS_READ, rpc_service_list, "0.3", "Names of all services." },
 	{ "service.list_full", PARAMS(p_list_full), "Rows", ACCESS_READ, rpc_service_list_full, "0.3",
@@ -197,7 +201,7 @@ const struct rpc_method *rpc_methods(size_t *out_n)
 const struct rpc_method *rpc_method_find(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
-		if (strcmp(methods[i].name, name) == 0)
+		if (name && strcmp(methods[i].name, name) == 0)
 			return &methods[i];
 	}
 	return NULL;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Owns: the methods system.*. */
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "rpc/conn.h"
@@ -31,6 +32,7 @@ RPC_HANDLER(rpc_system_info)
 {
 	const struct rpc_server *server = call->server;
 	const struct supervisor *sup = server->supervisor;
+	const struct supervisor_upgraded *upgraded = supervisor_upgraded(sup);
 	ts_ns booted = supervisor_booted_at(sup);
 	const char *bug = NULL;
 
@@ -46,6 +48,7 @@ RPC_HANDLER(rpc_system_info)
 	write_counts(supervisor_core(sup), out);
 	json_out_member_uint(out, "connections", server->conns_n);
 	json_out_member_uint(out, "connection_bytes", server->bytes);
+	json_out_member_str(out, "last_upgrade", upgraded->tried ? upgraded->text : NULL);
 	json_out_member_uint(out, "event_cursor", supervisor_event_last(sup));
 	json_out_member_uint(out, "internal_errors", core_bugs(supervisor_core(sup), &bug));
 	json_out_member_str(out, "last_internal_error", bug && bug[0] ? bug : NULL);
@@ -76,17 +79,78 @@ RPC_HANDLER(rpc_system_reboot)
 	return RPC_FAILED;
 }
 
+/* --- another server ------------------------------------------------------------------------------- */
+
 /*
- * The server ends as if it had crashed: services go on, and the keeper starts the next server, which takes over. The answer
- * is sent before the loop's round ends.
+ * The server ends as if it had crashed, and the same program begins anew; services go on. The answer is sent before that,
+ * as zinit 0.3.9 does it.
  */
 RPC_HANDLER(rpc_system_prepare_restart)
 {
-	(void)err;
+	struct actor by = rpc_call_actor(call);
+	struct error error;
+
+	if (supervisor_upgrade(rpc_call_supervisor(call), NULL, &by, NULL, NULL, &error) < 0)
+		return rpc_error_from(err, &error, NULL);
 	json_out_open_object(out);
 	json_out_member_bool(out, "ready", true);
 	json_out_member_str(out, "state_path", "memfd:zinit-state"); /* held by the keeper, in no file */
 	json_out_close_object(out);
-	loop_quit(call->server->loop, 0);
+	return RPC_DONE;
+}
+
+/* It did not come to a change of servers. */
+static void on_upgrade_failed(const struct error *error, void *data)
+{
+	struct rpc_error err;
+
+	(void)rpc_error_from(&err, error, NULL);
+	rpc_error_hint(&err, "the server that runs goes on, and nothing was changed");
+	rpc_call_fail(data, &err);
+}
+
+static void upgrade_cancel(struct rpc_call *call)
+{
+	supervisor_upgrade_forget(rpc_call_supervisor(call), call);
+}
+
+static json_t *upgrade_save(const struct rpc_call *call)
+{
+	(void)call;
+	return json_pack("{s:{s:I}}", "upgrade", "left_at", (json_int_t)time_boottime());
+}
+
+RPC_HANDLER(rpc_system_upgrade)
+{
+	struct actor by = rpc_call_actor(call);
+	struct error error;
+
+	(void)out;
+	if (supervisor_upgrade(rpc_call_supervisor(call), param_str(call->params, "path", ""), &by, on_upgrade_failed, call,
+			       &error) < 0)
+		return rpc_error_from(err, &error, NULL);
+	call->cancel = upgrade_cancel;
+	call->save = upgrade_save;
+	return RPC_LATER;
+}
+
+RPC_HANDLER(rpc_system_upgraded)
+{
+	const struct supervisor_upgraded *upgraded = supervisor_upgraded(rpc_call_supervisor(call));
+	json_int_t left_at = json_integer_value(json_object_get(json_object_get(call->saved, "upgrade"), "left_at"));
+
+	if (!upgraded->tried || !upgraded->ok) {
+		(void)rpc_error_set(err, RPC_PROCESS_ERROR, "%s",
+				    upgraded->tried ? upgraded->text : "the server ended before another one could take over");
+		rpc_error_hint(err, "services went on; see `zinit events` and `zinit logs zinit`");
+		return RPC_FAILED;
+	}
+	json_out_open_object(out);
+	json_out_member_bool(out, "ok", true);
+	json_out_member_str(out, "from", upgraded->from);
+	json_out_member_str(out, "to", upgraded->to);
+	json_out_member_str(out, "text", upgraded->text);
+	json_out_member_int(out, "gap_us", (json_int_t)time_boottime() - left_at);
+	json_out_close_object(out);
 	return RPC_DONE;
 }

@@ -49,11 +49,13 @@ static const struct {
 	{ "Map", "{\"type\":\"object\",\"additionalProperties\":" STR "}" },
 	{ "Text", OBJECT("\"output\"", "\"output\":" STR) },
 	{ "Prepared", OBJECT("\"ready\",\"state_path\"", "\"ready\":{\"const\":true},\"state_path\":" STR) },
+	{ "Upgraded", OBJECT("\"ok\",\"from\",\"to\"", "\"ok\":{\"const\":true},\"from\":" STR ",\"to\":" STR ",\"text\":" STR
+			     ",\"gap_us\":" INT) },
 	{ "Ping", OBJECT("\"version\"", "\"version\":" STR) },
 	{ "Info", OBJECT("\"version\",\"pid\",\"services\"",
 			 "\"version\":" STR ",\"pid\":" INT ",\"booted_at_ms\":" INT ",\"uptime_ms\":" INT ",\"socket\":" STR
 			 ",\"shutting_down\":" BOOLEAN ",\"services\":{\"type\":\"object\",\"additionalProperties\":" INT "}"
-			 ",\"connections\":" INT ",\"connection_bytes\":" INT ",\"event_cursor\":" INT
+			 ",\"connections\":" INT ",\"connection_bytes\":" INT ",\"last_upgrade\":" STR_OR_NULL ",\"event_cursor\":" INT
 			 ",\"internal_errors\":" INT ",\"last_internal_error\":" STR_OR_NULL) },
 	{ "Metrics", OBJECT("\"content_type\",\"text\"", "\"content_type\":" STR ",\"text\":" STR) },
 	{ "Reason", "{\"oneOf\":[{\"type\":\"null\"}," OBJECT("\"type\"",

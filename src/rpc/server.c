@@ -221,7 +221,13 @@ int rpc_server_new(const struct rpc_server_options *options, struct rpc_server *
 	server->listener.fn = on_supervisor_event;
 	supervisor_listen(server->supervisor, &server->listener);
 	*out = server;
+	hand_over_resume(server);
 	return 0;
+}
+
+bool rpc_server_is_quiet(const struct rpc_server *server)
+{
+	return server->queries_n == 0;
 }
 
 void rpc_server_free(struct rpc_server *server)

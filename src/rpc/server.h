@@ -10,6 +10,7 @@
 #ifndef RPC_SERVER_H
 #define RPC_SERVER_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "base/error.h"
@@ -38,6 +39,13 @@ int rpc_server_new(const struct rpc_server_options *options, struct rpc_server *
  * socket's file stays: rpc_unlisten() is for a server that ends for good. NULL is fine.
  */
 void rpc_server_free(struct rpc_server *server);
+/** Is no question to the logs under way? Those can't be handed over half answered. */
+bool rpc_server_is_quiet(const struct rpc_server *server);
+/**
+ * Leave all connections, with what they wait for and how far they were served, to the server that comes next: the keeper gets
+ * them, and rpc_server_new() finds them there. After this nothing may be done with `server`.
+ */
+void rpc_server_hand_over(struct rpc_server *server);
 /** Use other settings from now on (a reload); borrowed. */
 void rpc_server_set(struct rpc_server *server, const struct server_settings *settings);
 

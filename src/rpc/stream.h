@@ -16,6 +16,7 @@ struct rpc_sub {
 	uint64_t id;      /* number on its connection */
 	void (*pump)(struct rpc_sub *sub); /* send what is new, as far as stream_has_room() */
 	void (*end)(struct rpc_sub *sub);  /* free; the node is removed already */
+	json_t *(*save)(const struct rpc_sub *sub); /* {KIND: …} for the server that takes over; NULL: it can't go on */
 };
 
 /** Put a subscription on its connection and number it. Returns 0, or RPC_FAILED with `err` (too many). */
@@ -34,9 +35,12 @@ void stream_message_begin(struct rpc_sub *sub, const char *method, struct json_o
 void stream_message_end(struct rpc_sub *sub, struct json_out *out);
 
 /* stream_events.c */
+/** Go on with a subscription of an earlier server, under its number. Returns 0 or -1. */
+int stream_events_resume(struct rpc_conn *conn, uint64_t id, const json_t *saved);
 /** New events are there. */
 void stream_events_look(struct rpc_server *server);
 /* stream_logs.c */
+int stream_logs_resume(struct rpc_conn *conn, uint64_t id, const json_t *saved);
 /** Services may have come or gone: followers of patterns look again. */
 void stream_logs_look(struct rpc_server *server);
 

@@ -124,16 +124,52 @@ void stream_events_look(struct rpc_server *server)
 		pump(&sub->sub);
 }
 
-enum rpc_outcome rpc_events_subscribe(struct rpc_call *call, struct json_out *out, struct rpc_error *err)
+static json_t *save(const struct rpc_sub *sub)
 {
-	struct supervisor *sup = rpc_call_supervisor(call);
+	const struct event_sub *events = CONTAINER_OF(sub, struct event_sub, sub);
+
+	return json_pack("{s:{s:I, s:O*}}", "events", "cursor", (json_int_t)events->cursor, "names", events->names);
+}
+
+static struct event_sub *event_sub_new(uint64_t cursor)
+{
 	struct event_sub *sub = calloc(1, sizeof(*sub));
 
 	if (!sub)
-		return rpc_error_set(err, RPC_INTERNAL_ERROR, "out of memory");
+		return NULL;
 	sub->sub.pump = pump;
 	sub->sub.end = end;
-	sub->cursor = (uint64_t)param_int(call->params, "cursor", (int64_t)supervisor_event_last(sup));
+	sub->sub.save = save;
+	sub->cursor = cursor;
+	return sub;
+}
+
+int stream_events_resume(struct rpc_conn *conn, uint64_t id, const json_t *saved)
+{
+	struct event_sub *sub = event_sub_new((uint64_t)json_integer_value(json_object_get(saved, "cursor")));
+	struct rpc_error err;
+
+	if (!sub)
+		return -1;
+	if (stream_add(conn, &sub->sub, &err) < 0) {
+		free(sub);
+		return -1;
+	}
+	sub->sub.id = id;
+	sub->names = json_incref(json_object_get(saved, "names"));
+	list_append(&conn->server->event_subs, &sub->all);
+	server_look_soon(conn->server);
+	return 0;
+}
+
+enum rpc_outcome rpc_events_subscribe(struct rpc_call *call, struct json_out *out, struct rpc_error *err)
+{
+	struct supervisor *sup = rpc_call_supervisor(call);
+	struct event_sub *sub =
+		event_sub_new((uint64_t)param_int(call->params, "cursor", (int64_t)supervisor_event_last(sup)));
+
+	if (!sub)
+		return rpc_error_set(err, RPC_INTERNAL_ERROR, "out of memory");
 	if (stream_add(call->conn, &sub->sub, err) < 0) {
 		free(sub);
 		return RPC_FAILED;

@@ -28,6 +28,7 @@ struct log_sub {
 	struct query_filter *filter;
 	struct log_query *query; /* the lines that were there; NULL: done */
 	json_t *names;       /* NULL: every service */
+	json_t *params;      /* of the call */
 	bool paused;
 	bool classic;        /* a line a message, as text; nothing else is told */
 	bool live;           /* what was there is sent, and the client was told so */
@@ -70,6 +71,7 @@ static void end(struct rpc_sub *sub)
 	list_remove(&logs->all);
 	query_filter_free(logs->filter);
 	json_decref(logs->names);
+	json_decref(logs->params);
 	free(logs);
 }
 
@@ -505,18 +507,107 @@ static void write_begun(const struct log_sub *logs, struct json_out *out)
 	json_out_close_object(out);
 }
 
-static enum rpc_outcome follow(struct rpc_call *call, bool classic, struct json_out *out, struct rpc_error *err)
+/* --- over the change of servers --------------------------------------------------------------------- */
+
+/* While what was there is still being read, nobody can tell where it stands: its client begins again. */
+static json_t *save(const struct rpc_sub *sub)
+{
+	const struct log_sub *logs = CONTAINER_OF(sub, struct log_sub, sub);
+	json_t *cursors = json_object();
+	struct source *source;
+	char cursor[CURSOR_TEXT_SIZE];
+
+	if (logs->query) {
+		json_decref(cursors);
+		return NULL;
+	}
+	LIST_FOREACH (source, &logs->sources, node) {
+		log_cursor_format(&source->at, cursor);
+		(void)json_object_set_new(cursors, source->name, json_string(cursor));
+	}
+	return json_pack("{s:{s:b, s:b, s:o, s:O*}}", "logs", "live", logs->live, "classic", logs->classic,
+			 "cursors", cursors, "params", logs->params);
+}
+
+static struct log_sub *log_sub_new(json_t *params, bool classic)
 {
 	struct log_sub *logs = calloc(1, sizeof(*logs));
 
 	if (!logs)
-		return no_memory(err);
+		return NULL;
 	logs->sub.pump = pump;
 	logs->sub.end = end;
 	logs->classic = classic;
+	logs->sub.save = save;
+	logs->params = json_incref(params);
 	list_init(&logs->sources);
 	list_init(&logs->all);
+	return logs;
+}
+
+static int resume_source(struct log_sub *logs, const char *name, const json_t *text)
+{
+	struct supervisor *sup = logs->sub.conn->server->supervisor;
+	struct log_service *svc = log_service_find(supervisor_log(sup), name);
+	struct source *source = svc ? source_new(logs, svc, name) : NULL;
+	struct log_cursor cursor;
+	struct rpc_error err;
+
+	/* its service is gone: there is nothing to follow */
+	if (!svc)
+		return 0;
+	return source && read_cursor(text, &cursor, &err) == 0 && follow_source(source, &cursor) == 0 ? 0 : -1;
+}
+
+static int resume(struct log_sub *logs, struct rpc_call *call, const json_t *cursors)
+{
+	struct query_opts opts;
+	struct rpc_error err;
+	const char *name;
+	json_t *text;
+
+	if (log_question(call, &opts, &err) < 0 || query_filter_new(&opts, &logs->filter, NULL) < 0)
+		return -1;
+	json_object_foreach ((json_t *)(uintptr_t)cursors, name, text) {
+		if (resume_source(logs, name, text) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int stream_logs_resume(struct rpc_conn *conn, uint64_t id, const json_t *saved)
+{
+	struct rpc_call call = { .server = conn->server, .conn = conn, .params = json_object_get(saved, "params") };
+	struct log_sub *logs = log_sub_new(call.params, json_is_true(json_object_get(saved, "classic")));
+	struct rpc_error err;
+
+	if (!logs)
+		return -1;
+	if (stream_add(conn, &logs->sub, &err) < 0) {
+		json_decref(logs->params);
+		free(logs);
+		return -1;
+	}
+	logs->sub.id = id;
+	logs->live = json_is_true(json_object_get(saved, "live"));
+	logs->names = json_incref((json_t *)(uintptr_t)select_names(&call));
+	list_append(&conn->server->log_subs, &logs->all);
+	if (resume(logs, &call, json_object_get(saved, "cursors")) == 0)
+		return 0;
+	stream_end(&logs->sub);
+	return -1;
+}
+
+/* --- asking ----------------------------------------------------------------------------------------- */
+
+static enum rpc_outcome follow(struct rpc_call *call, bool classic, struct json_out *out, struct rpc_error *err)
+{
+	struct log_sub *logs = log_sub_new(call->params, classic);
+
+	if (!logs)
+		return no_memory(err);
 	if (stream_add(call->conn, &logs->sub, err) < 0) {
+		json_decref(logs->params);
 		free(logs);
 		return RPC_FAILED;
 	}

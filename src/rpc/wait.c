@@ -225,30 +225,59 @@ void wait_check_all(struct rpc_server *server)
 	}
 }
 
-enum rpc_outcome wait_begin(struct rpc_call *call, uint32_t id, enum wait_for what, unsigned int states, usec_t timeout,
-			    struct rpc_error *err)
+static json_t *save(const struct rpc_call *call)
+{
+	const struct wait *wait = call->later;
+	usec_t deadline = wait->timer ? loop_timer_deadline(wait->timer) : USEC_NEVER;
+
+	return json_pack("{s:{s:s, s:i, s:i, s:I}}", "wait", "name", wait->name, "what", (int)wait->what, "states",
+			 (int)wait->states, "deadline", deadline == USEC_NEVER ? (json_int_t)0 : (json_int_t)deadline);
+}
+
+static enum rpc_outcome begin(struct rpc_call *call, const char *name, const struct wait *template, usec_t deadline,
+			      struct rpc_error *err)
 {
 	struct rpc_server *server = call->server;
 	struct wait *wait = calloc(1, sizeof(*wait));
 
 	if (!wait)
 		return rpc_error_set(err, RPC_INTERNAL_ERROR, "out of memory");
+	*wait = *template;
 	list_init(&wait->node);
-	if (timeout) {
+	if (deadline) {
 		wait->timer = loop_timer_new(server->loop, on_timeout, wait);
 		if (!wait->timer) {
 			wait_free(wait);
 			return rpc_error_set(err, RPC_INTERNAL_ERROR, "out of memory");
 		}
-		loop_timer_arm(wait->timer, time_add(loop_now(server->loop), timeout));
+		loop_timer_arm(wait->timer, deadline);
 	}
 	wait->call = call;
-	wait->what = what;
-	wait->states = states;
-	(void)str_copy(wait->name, sizeof(wait->name), core_name(supervisor_core(server->supervisor), id));
+	(void)str_copy(wait->name, sizeof(wait->name), name);
 	call->cancel = cancel;
+	call->save = save;
 	call->later = wait;
 	list_append(&server->waits, &wait->node);
 	server_look_soon(server);
 	return RPC_LATER;
+}
+
+enum rpc_outcome wait_begin(struct rpc_call *call, uint32_t id, enum wait_for what, unsigned int states, usec_t timeout,
+			    struct rpc_error *err)
+{
+	const struct wait template = { .what = what, .states = states };
+
+	return begin(call, core_name(supervisor_core(call->server->supervisor), id), &template,
+		     timeout ? time_add(loop_now(call->server->loop), timeout) : 0, err);
+}
+
+enum rpc_outcome wait_resume(struct rpc_call *call, const json_t *saved, struct rpc_error *err)
+{
+	const char *name = json_string_value(json_object_get(saved, "name"));
+	const struct wait template = {
+		.what = (enum wait_for)json_integer_value(json_object_get(saved, "what")),
+		.states = (unsigned int)json_integer_value(json_object_get(saved, "states")),
+	};
+
+	return begin(call, name ? name : "", &template, (usec_t)json_integer_value(json_object_get(saved, "deadline")), err);
 }

@@ -23,6 +23,8 @@ enum wait_for {
  */
 enum rpc_outcome wait_begin(struct rpc_call *call, uint32_t id, enum wait_for what, unsigned int states, usec_t timeout,
 			    struct rpc_error *err);
+/** Go on with a wait that an earlier server began: `call->saved`. */
+enum rpc_outcome wait_resume(struct rpc_call *call, const json_t *saved, struct rpc_error *err);
 /** Look at all waits again. */
 void wait_check_all(struct rpc_server *server);
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/diag.h"
@@ -31,8 +32,14 @@
 /* How long a disk may take to write what is left in the rings when the server ends. */
 #define LOG_PATIENCE (3 * USEC_PER_SEC)
 
+/* What a server that asks whether we can take over passes, and what it expects to read (upgrade.c). */
+#define CHECK_STATE_FD 3
+#define CHECK_DEFINITIONS_FD 4
+#define CHECK_ANSWER "zinit-takeover 1 " ZINIT_VERSION
+
 struct brain {
 	struct options options;
+	const char *program;
 	struct server_settings *settings;
 	const char *socket;
 	const char *log_dir;
@@ -160,6 +167,23 @@ static void on_done(int code, void *data)
 	loop_quit(b->loop, code);
 }
 
+/*
+ * Another program takes our place. From here on it is as after a crash, but that clients keep their connections: nothing is
+ * freed or written out, since whatever is under way is on record.
+ */
+static void on_hand_over(bool now, void *data)
+{
+	struct brain *b = data;
+	struct error err;
+
+	if (!b->rpc || (!now && !rpc_server_is_quiet(b->rpc)))
+		return;
+	rpc_server_hand_over(b->rpc);
+	if (supervisor_hand_over(b->supervisor, &err) < 0)
+		diag(DIAG_ERROR, "%s", err.msg); /* clients have lost their connections; the services go on */
+	_exit(0);
+}
+
 static int make_supervisor(struct brain *b, struct error *err)
 {
 	const char *dirs[2];
@@ -171,8 +195,10 @@ static int make_supervisor(struct brain *b, struct error *err)
 		.service_dirs_system = system,
 		.settings = b->settings,
 		.on_done = on_done,
+		.on_hand_over = on_hand_over,
 		.data = b,
 		.on_incident = incident_keep,
+		.program = b->program,
 	};
 
 	if (b->options.pid1_mode && access(OPTIONS_SYSTEM_DIR, F_OK) == 0) {
@@ -276,13 +302,14 @@ static void tear_down(struct brain *b)
 	loop_free(b->loop);
 }
 
-static int run_brain(const struct options *options)
+static int run_brain(const struct options *options, const char *program)
 {
-	struct brain b = { .options = *options, .listen_fd = -1, .lock_fd = -1 };
+	struct brain b = { .options = *options, .program = program, .listen_fd = -1, .lock_fd = -1 };
 	struct error err;
 	int r;
 
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)prctl(PR_SET_NAME, "zinit-server"); /* executed by a descriptor, it has that number for a name */
 	r = build(&b, &err);
 	if (r == 0)
 		r = loop_run(b.loop);
@@ -290,6 +317,18 @@ static int run_brain(const struct options *options)
 		diag(DIAG_ERROR, "%s", err.msg);
 	tear_down(&b);
 	return r < 0 ? 1 : r;
+}
+
+static int check_takeover(void)
+{
+	struct error err;
+
+	if (supervisor_can_take_over(CHECK_STATE_FD, CHECK_DEFINITIONS_FD, &err) == 0) {
+		(void)puts(CHECK_ANSWER);
+		return 0;
+	}
+	(void)printf("zinit %s: %s\n", ZINIT_VERSION, err.msg);
+	return 1;
 }
 
 int main(int argc, char **argv)
@@ -309,9 +348,11 @@ int main(int argc, char **argv)
 		(void)puts("zinit-server " ZINIT_VERSION);
 		return 0;
 	}
+	if (options.action == OPTIONS_CHECK_TAKEOVER)
+		return check_takeover();
 	if (options.brain_fd >= 0) {
 		(void)fd_set_cloexec(options.brain_fd, true);
-		return run_brain(&options);
+		return run_brain(&options, argv[0]);
 	}
 	(void)become_keeper(argc, argv, &err);
 	(void)fprintf(stderr, "zinit-server: %s\n", err.msg);

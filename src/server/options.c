@@ -14,7 +14,7 @@
 #include "base/parse.h"
 #include "base/str.h"
 
-enum { OPT_SETTINGS = 256, OPT_LOG_LEVEL, OPT_PID1_MODE, OPT_BRAIN, OPT_VERSION };
+enum { OPT_SETTINGS = 256, OPT_LOG_LEVEL, OPT_PID1_MODE, OPT_BRAIN, OPT_CHECK_TAKEOVER };
 
 static const struct option long_options[] = {
 	{ "config-dir", required_argument, NULL, 'c' },
@@ -23,6 +23,7 @@ static const struct option long_options[] = {
 	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
 	{ "pid1-mode", no_argument, NULL, OPT_PID1_MODE },
 	{ "brain", required_argument, NULL, OPT_BRAIN },
+	{ "check-takeover", no_argument, NULL, OPT_CHECK_TAKEOVER },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ 0 },
@@ -135,6 +136,9 @@ static int set_option(struct options *o, int option, const char *value, struct e
 		if (parse_int(value, 0, INT_MAX, &fd) < 0)
 			return error_set(err, EINVAL, "--brain is for zinit-keeper alone");
 		o->brain_fd = (int)fd;
+		return 0;
+	case OPT_CHECK_TAKEOVER:
+		o->action = OPTIONS_CHECK_TAKEOVER;
 		return 0;
 	case 'h':
 		o->action = OPTIONS_HELP;

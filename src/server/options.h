@@ -19,7 +19,7 @@ struct options {
 	bool pid1_mode;             /* load the system services first */
 	bool settings_given;        /* the file must then exist */
 	int brain_fd;               /* -1: we are the front, not the brain */
-	enum { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION } action;
+	enum { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION, OPTIONS_CHECK_TAKEOVER } action; /* the last: asked by a server (upgrade.c) */
 };
 
 /** Directory of the system services (--pid1-mode). */

@@ -253,8 +253,30 @@ static int take_over(struct supervisor *sup, struct error *err)
 			resume(sup, sup->units[i]);
 	}
 	manage_scan_invalid(sup);
-	diag(DIAG_WARN, "took over %zu services from an earlier server", core_count(sup->core));
+	diag(keeper_link_news(sup->keeper)->outcome == WIRE_TRIED ? DIAG_INFO : DIAG_WARN, "took over %zu services from an earlier server", core_count(sup->core));
 	return 0;
+}
+
+int supervisor_can_take_over(int state_fd, int definitions_fd, struct error *err)
+{
+	struct definitions *definitions = NULL;
+	struct state *state = NULL;
+	int r = state_adopt(state_fd, SAVED_VERSION, sizeof(struct saved), &state, err);
+
+	if (r == 0)
+		r = definitions_adopt(definitions_fd, &definitions, err);
+	for (uint32_t id = 0; r == 0 && id < state_end(state); id++) {
+		AUTO(auto_free) char *text =
+			state_read(state, id) ? definitions_get(definitions, unit_definition_slot(id, false)) : NULL;
+		struct service_config *config = text ? parse_definition(text) : NULL;
+
+		if (text && !config)
+			r = error_set(err, EPROTO, "the definition of service %u can't be read", id);
+		config_free(config);
+	}
+	definitions_free(definitions);
+	state_free(state);
+	return r;
 }
 
 /* Slots of our own files, so that a compacted definitions file replaces the old one. */
@@ -291,6 +313,7 @@ int adopt(struct supervisor *sup, struct error *err)
 		return error_set(err, -r, "telling the keeper: %s", strerror(-r));
 	/* only now: before it is ready, the first server's death is the end of all, and nothing must be left running */
 	manage_begin(sup);
+	upgrade_tell_outcome(sup);
 	supervisor_continue(sup);
 	return 0;
 }

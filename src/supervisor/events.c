@@ -10,11 +10,13 @@
 static const char *const kind_names[EVENT_KIND_N] = {
 	[EVENT_STATE] = "state",   [EVENT_HEALTH] = "health", [EVENT_ADDED] = "added",
 	[EVENT_REMOVED] = "removed", [EVENT_RELOAD] = "reload", [EVENT_SHUTDOWN] = "shutdown",
+	[EVENT_UPGRADE] = "upgrade",
 };
 
 const char *supervisor_event_kind_name(enum supervisor_event_kind kind)
 {
-	return kind_names[kind];
+	/* a newer server may have left kinds that we don't know */
+	return kind >= 0 && kind < EVENT_KIND_N ? kind_names[kind] : "other";
 }
 
 int events_init(struct events *e, int fd, uint64_t *cursor)

@@ -67,6 +67,7 @@ struct run_pipes {
 	unsigned int users; /* spawns that still need the write ends */
 };
 
+struct upgrade;
 struct prober;
 struct prober_process;
 struct probes;
@@ -126,6 +127,10 @@ struct supervisor {
 	struct log_engine *log;
 	const struct server_settings *settings;
 	void (*on_done)(int code, void *data);
+	void (*on_hand_over)(bool now, void *data);
+	char *program; /* our own path */
+	struct upgrade *upgrade; /* under way, or NULL */
+	struct supervisor_upgraded upgraded;
 	supervisor_incident_fn on_incident; /* NULL: nobody keeps them */
 	void *data;
 	usec_t incidents_since; /* the second in which so many were looked at */
@@ -342,6 +347,11 @@ void probes_worker_end(uint32_t worker, void *data);
 /* filters.c */
 /** Is there no foreign process that matches process_filters (any more: kill_others kills them)? */
 bool filters_clear(struct unit *unit);
+
+/* upgrade.c */
+/** Say how the upgrade that brought us here went, if one did. */
+void upgrade_tell_outcome(struct supervisor *sup);
+void upgrade_fini(struct supervisor *sup);
 
 /* adopt.c */
 /** Begin empty, or take over what an earlier server left. */

@@ -11,7 +11,6 @@
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "keeper/wire.h"
 #include "loop/loop.h"
 
 #define SLOTS_FIRST 64
@@ -25,6 +24,7 @@ struct keeper_link {
 	struct loop_timer *heartbeat;
 	struct keeper_link_callbacks callbacks;
 	int generation;
+	struct keeper_news news;
 	struct kept *kept;
 	size_t kept_n, kept_cap;
 	bool *slots; /* true: in use */
@@ -72,6 +72,15 @@ static int add_kept(struct keeper_link *link, const struct wire_message *m, cons
 	return 0;
 }
 
+static void take_begin(struct keeper_link *link, const struct wire_message *m)
+{
+	link->generation = m->value;
+	link->news = (struct keeper_news){ .version = m->code, .detail = m->pid };
+	if (m->code > 1 && m->slot < WIRE_OUTCOME_N)
+		link->news.outcome = (enum wire_outcome)m->slot;
+	(void)str_copy(link->news.note, sizeof(link->news.note), m->key);
+}
+
 /* Reads up to and including WIRE_BEGIN; the keeper sends it all right after our start. */
 static int receive_all(struct keeper_link *link, struct error *err)
 {
@@ -86,7 +95,7 @@ static int receive_all(struct keeper_link *link, struct error *err)
 		if (n != (ssize_t)sizeof(m) || (m.type != WIRE_KEPT && m.type != WIRE_BEGIN))
 			return error_set(err, EPROTO, "the keeper sent something unexpected (type %u, %zd bytes)", m.type, n);
 		if (m.type == WIRE_BEGIN) {
-			link->generation = m.value;
+			take_begin(link, &m);
 			return 0;
 		}
 		if (add_kept(link, &m, fds) < 0)
@@ -232,6 +241,11 @@ int keeper_link_generation(const struct keeper_link *link)
 	return link->generation;
 }
 
+const struct keeper_news *keeper_link_news(const struct keeper_link *link)
+{
+	return &link->news;
+}
+
 struct kept *keeper_link_kept(struct keeper_link *link, size_t i)
 {
 	return i < link->kept_n ? &link->kept[i] : NULL;
@@ -290,4 +304,12 @@ void keeper_link_reap(struct keeper_link *link, pid_t pid)
 void keeper_link_done(struct keeper_link *link, int code)
 {
 	send_simple(link, WIRE_DONE, 0, code);
+}
+
+int keeper_link_upgrade(struct keeper_link *link, int fd, unsigned int ms, const char *note)
+{
+	struct wire_message m = { .type = WIRE_UPGRADE, .value = (int32_t)ms };
+
+	(void)str_copy(m.key, sizeof(m.key), note);
+	return send_message(link, &m, &fd, 1);
 }

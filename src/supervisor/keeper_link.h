@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/limits.h"
+#include "keeper/wire.h"
 
 struct keeper_link;
 struct loop;
@@ -48,6 +49,14 @@ void keeper_link_free(struct keeper_link *link);
 
 /** Servers that ran before this one under the same keeper. */
 int keeper_link_generation(const struct keeper_link *link);
+/** What the keeper said of itself and of the last upgrade when we began. */
+struct keeper_news {
+	int version;               /* its WIRE_VERSION; 0: before there was one to tell */
+	enum wire_outcome outcome; /* of the upgrade that brought us here, or that failed and brought us back */
+	int detail;                /* exit code or signal of a program that failed */
+	char note[LIMIT_KEEPER_KEY];
+};
+const struct keeper_news *keeper_link_news(const struct keeper_link *link);
 /** The i-th object that was handed over, or NULL past the last. The caller may take its descriptors. */
 struct kept *keeper_link_kept(struct keeper_link *link, size_t i);
 /** Drop the objects that were taken, and those that were forgotten, from the list. */
@@ -65,5 +74,10 @@ void keeper_link_forget(struct keeper_link *link, uint32_t *slot);
 void keeper_link_reap(struct keeper_link *link, pid_t pid);
 /** Announce that this server is about to end for good, with this exit code. */
 void keeper_link_done(struct keeper_link *link, int code);
+/**
+ * When we end, have the keeper start the program that `fd` is, and us again if it is not ready within `ms`. `note` is told to
+ * whoever begins next. Returns 0 or negative errno.
+ */
+int keeper_link_upgrade(struct keeper_link *link, int fd, unsigned int ms, const char *note);
 
 #endif

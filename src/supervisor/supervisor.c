@@ -185,6 +185,7 @@ static void on_signal(int signo, void *data)
 	struct supervisor *sup = data;
 	const struct actor by = { .uid = 0, .via = "signal" };
 	char name[SIGNAL_NAME_SIZE];
+	struct error err;
 
 	signal_name(signo, name);
 	switch (signo) {
@@ -194,6 +195,11 @@ static void on_signal(int signo, void *data)
 	case SIGPWR:
 		diag(DIAG_INFO, "%s: shutting down", name);
 		(void)supervisor_shutdown(sup, &by, NULL);
+		break;
+	case SIGUSR1:
+		diag(DIAG_INFO, "%s: upgrading to what is at %s", name, sup->program);
+		if (supervisor_upgrade(sup, "", &by, NULL, NULL, &err) < 0)
+			diag(DIAG_ERROR, "%s: %s", name, err.msg);
 		break;
 	case SIGHUP:
 		diag(DIAG_INFO, "%s: reloading", name);
@@ -276,7 +282,8 @@ static int build(struct supervisor *sup, const struct supervisor_options *option
 		stopper_set_known(sup->stopper, &(struct tree_known){ is_known_child, &sup->children });
 	sup->prober = prober_new(sup->loop, &(struct prober_owner){ probes_worker_spawn, probes_worker_end, sup });
 	sup->shutdown_timer = loop_timer_new(sup->loop, on_shutdown_deadline, sup);
-	if (!sup->core || !sup->stopper || !sup->prober || !sup->shutdown_timer || copy_dirs(sup, options) < 0)
+	sup->program = strdup(options->program ? options->program : "/proc/self/exe");
+	if (!sup->core || !sup->stopper || !sup->prober || !sup->shutdown_timer || !sup->program || copy_dirs(sup, options) < 0)
 		return error_set(err, ENOMEM, "no memory for the supervisor");
 	cgroups_open(sup);
 	return 0;
@@ -307,6 +314,7 @@ int supervisor_new(const struct supervisor_options *options, struct supervisor *
 	sup->settings = options->settings;
 	sup->on_done = options->on_done;
 	sup->on_incident = options->on_incident;
+	sup->on_hand_over = options->on_hand_over;
 	sup->data = options->data;
 	sup->state_slot = sup->definitions_slot = sup->events_slot = KEEPER_NO_SLOT;
 	sup->events.fd = -1;
@@ -335,6 +343,7 @@ void supervisor_free(struct supervisor *sup)
 	manage_fini(sup);
 	probes_exec_fini(sup);
 	probes_worker_fini(sup);
+	upgrade_fini(sup);
 	stopper_free(sup->stopper);
 	prober_free(sup->prober);
 	spawner_free(sup->spawner);
@@ -352,6 +361,7 @@ void supervisor_free(struct supervisor *sup)
 	for (size_t i = 0; i < sup->dirs_n; i++)
 		free(sup->dirs[i].path);
 	free(sup->dirs);
+	free(sup->program);
 	free(sup);
 }
 
@@ -471,6 +481,28 @@ int supervisor_keep_fd(struct supervisor *sup, const char *key, int fd)
 			slot = kept->slot;
 	}
 	return keeper_link_keep(sup->keeper, &slot, key, &fd, 1);
+}
+
+void supervisor_take_kept(struct supervisor *sup, const char *prefix, void (*fn)(const char *key, int fd, void *data),
+			  void *data)
+{
+	struct kept *kept;
+
+	for (size_t i = 0; (kept = keeper_link_kept(sup->keeper, i)); i++) {
+		if (str_starts(kept->key, prefix) && kept->fds[0] >= 0)
+			fn(kept->key, fd_steal(&kept->fds[0]), data);
+	}
+}
+
+void supervisor_forget_kept(struct supervisor *sup, const char *prefix)
+{
+	struct kept *kept;
+
+	for (size_t i = 0; (kept = keeper_link_kept(sup->keeper, i)); i++) {
+		if (str_starts(kept->key, prefix))
+			keeper_link_forget(sup->keeper, &kept->slot);
+	}
+	keeper_link_tidy_kept(sup->keeper);
 }
 
 /* --- asking ----------------------------------------------------------------------------------- */

@@ -48,8 +48,14 @@ struct supervisor_options {
 	const struct server_settings *settings; /* borrowed for the supervisor's life */
 	/* Called when all services are gone after supervisor_shutdown(), or a critical one failed: end with `code`. */
 	void (*on_done)(int code, void *data);
+	/*
+	 * Called when another program is to take our place: give the keeper what it is to have, then supervisor_hand_over(), then
+	 * end. Returning means "not yet", and it is called again; `now`: there is no more time.
+	 */
+	void (*on_hand_over)(bool now, void *data);
 	void *data;
 	supervisor_incident_fn on_incident; /* keeps what the flight recorder saw; NULL: nobody does */
+	const char *program; /* our own path, by which an upgrade finds what is there by then; copied */
 };
 
 /**
@@ -78,6 +84,12 @@ void supervisor_free(struct supervisor *sup);
 int supervisor_take_kept_fd(struct supervisor *sup, const char *key);
 /** Let the keeper hold a copy of `fd` under `key`, so that the next server gets it. Returns 0 or negative errno. */
 int supervisor_keep_fd(struct supervisor *sup, const char *key, int fd);
+
+/** Take all descriptors that an earlier server kept under keys that begin with `prefix`: `fn` owns each. */
+void supervisor_take_kept(struct supervisor *sup, const char *prefix, void (*fn)(const char *key, int fd, void *data),
+			  void *data);
+/** Have the keeper let go of what an earlier server kept under keys that begin with `prefix`. */
+void supervisor_forget_kept(struct supervisor *sup, const char *prefix);
 
 /* --- looking ---------------------------------------------------------------------------------- */
 
@@ -187,6 +199,33 @@ int supervisor_reload_service(struct supervisor *sup, const char *name, const st
 /** Stop all services in order, then call on_done(0). Asking again is harmless. */
 int supervisor_shutdown(struct supervisor *sup, const struct actor *by, struct error *err);
 
+/** An upgrade did not come about: why. */
+typedef void (*supervisor_upgrade_fn)(const struct error *err, void *data);
+/**
+ * Let another program take our place: verified first (owner, mode; it must be able to read what we keep), and put back by
+ * the keeper if it does not get ready. `path`: NULL: the one that we are, begun anew; "": what is at our own path by now.
+ *
+ * Returns 0: under way; then `fn` tells if it fails before we end, else the next server knows (supervisor_upgraded()). Negative errno with `err`: -EALREADY
+ * one is under way; -ESHUTDOWN; -ENOENT, -EACCES, -ENOEXEC: not a program that we may execute.
+ */
+int supervisor_upgrade(struct supervisor *sup, const char *path, const struct actor *by, supervisor_upgrade_fn fn, void *data,
+		       struct error *err);
+/** `fn` is not called for `data` any more; the upgrade goes on. */
+void supervisor_upgrade_forget(struct supervisor *sup, const void *data);
+/** From on_hand_over(): tell the keeper. After this we have to end, by _exit(2): the next one goes on as after a crash. */
+int supervisor_hand_over(struct supervisor *sup, struct error *err);
+
+/** How this server began. */
+struct supervisor_upgraded {
+	bool tried;    /* it began, or its predecessor was put back, by an upgrade */
+	bool ok;       /* it is the new program */
+	char from[20], to[20]; /* versions */
+	char text[160]; /* what happened, as a sentence */
+};
+const struct supervisor_upgraded *supervisor_upgraded(const struct supervisor *sup);
+/** Can this program take over from a server that left these? Reads them, changes nothing. Returns 0 or negative errno with `err`. */
+int supervisor_can_take_over(int state_fd, int definitions_fd, struct error *err);
+
 /**
  * True when nothing is under way for this service: it is where its last wish leads, or it rests in a state that only an
  * event from outside can change (failed for good, blocked by a dependency that is itself at rest).
@@ -202,6 +241,7 @@ enum supervisor_event_kind {
 	EVENT_REMOVED,
 	EVENT_RELOAD,
 	EVENT_SHUTDOWN,
+	EVENT_UPGRADE, /* another server has taken over, or could not */
 	EVENT_KIND_N
 };
 

@@ -38,7 +38,7 @@ CALLS = [
     ("service.delete_all", {"names": "new*"}),
 ]
 # Called by tests of their own, or only refused here.
-ELSEWHERE = {"system.shutdown", "system_shutdown", "system.prepare_restart", "system.reboot", "system_reboot"}
+ELSEWHERE = {"system.shutdown", "system_shutdown", "system.prepare_restart", "system.reboot", "system.upgrade", "system_reboot"}
 
 
 @pytest.fixture

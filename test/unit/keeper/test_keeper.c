@@ -5,7 +5,9 @@
  */
 #include "keeper/keeper.h"
 
+#include <fcntl.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +34,7 @@ struct server {
 	char kept_key[LIMIT_KEEPER_KEY];
 	uint32_t kept_slot;
 	int kept_n;
+	struct wire_message begun; /* WIRE_BEGIN */
 };
 
 static struct wire_message receive(const struct server *s, int *fds)
@@ -59,6 +62,11 @@ static void say(const struct server *s, struct wire_message m, const int *fds, s
 		_exit(WRONG);
 }
 
+static void ready(const struct server *s)
+{
+	say(s, (struct wire_message){ .type = WIRE_READY, .value = WIRE_VERSION }, NULL, 0);
+}
+
 static void begin(struct server *s)
 {
 	int fds[FD_MESSAGE_MAX];
@@ -74,7 +82,7 @@ static void begin(struct server *s)
 	if (m.type != WIRE_BEGIN)
 		_exit(WRONG);
 	s->number = m.value;
-	say(s, (struct wire_message){ .type = WIRE_READY, .value = WIRE_VERSION }, NULL, 0);
+	s->begun = m;
 }
 
 static void done(const struct server *s, int code)
@@ -169,6 +177,94 @@ static void play_signal_twice(struct server *s)
 	done(s, expect(s, WIRE_SIGNAL).value == SIGHUP ? RIGHT : WRONG);
 }
 
+/* --- upgrades: the next program is this one again, by its number it knows which one it is meant to be --- */
+
+#define NOTE "1.0 2.0"
+
+static void upgrade(const struct server *s, int ms)
+{
+	int fd = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+
+	say(s, (struct wire_message){ .type = WIRE_UPGRADE, .value = ms, .key = NOTE }, &fd, 1);
+	_exit(0);
+}
+
+static bool was_told(const struct server *s, enum wire_outcome outcome, int detail)
+{
+	return s->begun.slot == outcome && s->begun.pid == detail && s->begun.code == WIRE_VERSION &&
+	       (outcome == WIRE_NO_UPGRADE || strcmp(s->begun.key, NOTE) == 0);
+}
+
+static void play_upgrade(struct server *s)
+{
+	if (s->number == 0)
+		upgrade(s, 5000);
+	if (s->number == 1) {
+		if (!was_told(s, WIRE_TRIED, 0))
+			done(s, WRONG);
+		(void)raise(SIGKILL); /* somebody else's doing: not put back */
+	}
+	done(s, was_told(s, WIRE_NO_UPGRADE, 0) ? RIGHT : WRONG);
+}
+
+static void play_upgrade_fails(struct server *s)
+{
+	static const enum wire_outcome outcomes[] = { WIRE_NO_UPGRADE, WIRE_TRIED, WIRE_EXIT, WIRE_TRIED, WIRE_KILLED };
+	static const int details[] = { 0, 0, 9, 0, SIGSEGV };
+
+	if (!was_told(s, outcomes[s->number], details[s->number]))
+		done(s, WRONG);
+	if (s->number == 1)
+		_exit(9); /* on probation */
+	if (s->number == 3)
+		(void)raise(SIGSEGV);
+	if (s->number == 4)
+		done(s, RIGHT);
+	upgrade(s, 5000);
+}
+
+static void play_upgrade_at_once(struct server *s)
+{
+	if (s->number < 5)
+		upgrade(s, 5000); /* each within the probation of the one before */
+	done(s, was_told(s, WIRE_TRIED, 0) ? RIGHT : WRONG);
+}
+
+/* A program that can't be executed. */
+static void play_upgrade_to_nothing(struct server *s)
+{
+	int fd = memfd_create("empty", MFD_CLOEXEC);
+
+	if (s->number == 0) {
+		say(s, (struct wire_message){ .type = WIRE_UPGRADE, .value = 5000, .key = NOTE }, &fd, 1);
+		say(s, (struct wire_message){ .type = WIRE_UPGRADE, .value = 5000 }, NULL, 0); /* without one: no effect */
+		_exit(0);
+	}
+	done(s, was_told(s, WIRE_EXIT, 127) ? RIGHT : WRONG);
+}
+
+/* Before it is ready: it ends, is killed, or hangs. */
+static void play_unready(struct server *s, const char *scenario)
+{
+	bool ends = strcmp(scenario, "upgrade-exits") == 0;
+	bool killed = strcmp(scenario, "upgrade-killed") == 0;
+
+	if (s->number == 1 && ends)
+		_exit(3);
+	if (s->number == 1 && killed)
+		(void)raise(SIGKILL);
+	if (s->number == 1) {
+		for (;;)
+			(void)pause();
+	}
+	ready(s);
+	if (s->number == 0)
+		upgrade(s, ends || killed ? 20000 : 100);
+	if (ends)
+		done(s, was_told(s, WIRE_EXIT, 3) ? RIGHT : WRONG);
+	done(s, was_told(s, killed ? WIRE_KILLED : WIRE_TOO_LATE, SIGKILL) ? RIGHT : WRONG);
+}
+
 #define SHORT_LIVES 12
 
 static void play_short_lives(struct server *s)
@@ -209,7 +305,11 @@ static const struct {
 	{ "second-exit", play_second_exit }, { "signal", play_signal },
 	{ "garbage", play_garbage },	     { "closed-socket", play_closed_socket },
 	{ "signal-twice", play_signal_twice }, { "short-lives", play_short_lives },
+	{ "upgrade", play_upgrade },	     { "upgrade-fails", play_upgrade_fails },
+	{ "upgrade-at-once", play_upgrade_at_once }, { "upgrade-to-nothing", play_upgrade_to_nothing },
 };
+
+static const char *const unready[] = { "upgrade-exits", "upgrade-killed", "upgrade-hangs" };
 
 static int run_server(int sock, const char *scenario)
 {
@@ -218,6 +318,11 @@ static int run_server(int sock, const char *scenario)
 	if (strcmp(scenario, "never-ready") == 0)
 		return 5;
 	begin(&s);
+	for (size_t i = 0; i < sizeof(unready) / sizeof(unready[0]); i++) {
+		if (strcmp(unready[i], scenario) == 0)
+			play_unready(&s, scenario);
+	}
+	ready(&s);
 	for (size_t i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++) {
 		if (strcmp(scenarios[i].name, scenario) == 0)
 			scenarios[i].play(&s);
@@ -241,7 +346,7 @@ static int keeper_code(const char *scenario)
 		struct error err;
 
 		(void)alarm(30); /* a keeper that hangs fails the test */
-		_exit(keeper_run(argv, &err));
+		_exit(keeper_run("/proc/self/exe", -1, argv, &err));
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));
@@ -299,6 +404,23 @@ static void test_a_server_that_closed_its_socket_is_replaced(void **state)
 	assert_int_equal(keeper_code("closed-socket"), RIGHT);
 }
 
+static void test_another_program_takes_over(void **state)
+{
+	(void)state;
+	assert_int_equal(keeper_code("upgrade"), RIGHT);
+	assert_int_equal(keeper_code("upgrade-at-once"), RIGHT);
+}
+
+static void test_a_program_that_fails_is_put_back(void **state)
+{
+	(void)state;
+	assert_int_equal(keeper_code("upgrade-fails"), RIGHT);
+	assert_int_equal(keeper_code("upgrade-exits"), RIGHT);
+	assert_int_equal(keeper_code("upgrade-killed"), RIGHT);
+	assert_int_equal(keeper_code("upgrade-hangs"), RIGHT);
+	assert_int_equal(keeper_code("upgrade-to-nothing"), RIGHT);
+}
+
 static void test_a_server_that_never_worked_ends_the_keeper(void **state)
 {
 	(void)state;
@@ -317,6 +439,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_garbage_does_no_harm),
 		cmocka_unit_test(test_a_server_that_closed_its_socket_is_replaced),
 		cmocka_unit_test(test_a_server_that_never_worked_ends_the_keeper),
+		cmocka_unit_test(test_another_program_takes_over),
+		cmocka_unit_test(test_a_program_that_fails_is_put_back),
 	};
 
 	if (argc == 4 && strcmp(argv[1], "--brain") == 0)

@@ -418,3 +418,71 @@ void supervisor_unlisten(struct supervisor_listener *listener)
 {
 	list_remove(&listener->node);
 }
+
+/* --- another server: what a keeper would hold ------------------------------------------------------- */
+
+int supervisor_upgrade(struct supervisor *sup, const char *path, const struct actor *by, supervisor_upgrade_fn fn, void *data,
+		       struct error *err)
+{
+	(void)path;
+	(void)by;
+	(void)err;
+	sup->calls++;
+	sup->upgrade_fn = fn;
+	sup->upgrade_data = data;
+	return 0;
+}
+
+void supervisor_upgrade_forget(struct supervisor *sup, const void *data)
+{
+	if (sup->upgrade_data == data)
+		sup->upgrade_fn = NULL;
+}
+
+const struct supervisor_upgraded *supervisor_upgraded(const struct supervisor *sup)
+{
+	return &sup->upgraded;
+}
+
+int supervisor_keep_fd(struct supervisor *sup, const char *key, int fd)
+{
+	struct fake_kept *kept = &sup->kept[sup->kept_n];
+
+	if (sup->kept_n == FAKE_KEPT)
+		return -ENOSPC;
+	kept->fd = dup(fd);
+	(void)str_copy(kept->key, sizeof(kept->key), key);
+	sup->kept_n++;
+	return 0;
+}
+
+int supervisor_take_kept_fd(struct supervisor *sup, const char *key)
+{
+	for (size_t i = 0; i < sup->kept_n; i++) {
+		if (str_equal(sup->kept[i].key, key))
+			return dup(sup->kept[i].fd);
+	}
+	return -1;
+}
+
+void supervisor_take_kept(struct supervisor *sup, const char *prefix, void (*fn)(const char *key, int fd, void *data),
+			  void *data)
+{
+	for (size_t i = 0; i < sup->kept_n; i++) {
+		if (str_starts(sup->kept[i].key, prefix))
+			fn(sup->kept[i].key, dup(sup->kept[i].fd), data);
+	}
+}
+
+void supervisor_forget_kept(struct supervisor *sup, const char *prefix)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < sup->kept_n; i++) {
+		if (str_starts(sup->kept[i].key, prefix))
+			(void)close(sup->kept[i].fd);
+		else
+			sup->kept[n++] = sup->kept[i];
+	}
+	sup->kept_n = n;
+}

@@ -6,12 +6,14 @@
 #ifndef UNIT_RPC_FAKE_H
 #define UNIT_RPC_FAKE_H
 
+#include "base/limits.h"
 #include "loop/loop.h"
 #include "service/core.h"
 #include "supervisor/supervisor.h"
 
 #define FAKE_SERVICES 16
 #define FAKE_EVENTS 64
+#define FAKE_KEPT 16
 
 struct log_engine;
 struct service_config;
@@ -26,6 +28,14 @@ struct supervisor {
 	struct supervisor_event events[FAKE_EVENTS];   /* a ring */
 	uint64_t last_event;
 	unsigned int calls; /* that change something */
+	struct fake_kept {
+		char key[LIMIT_KEEPER_KEY];
+		int fd;
+	} kept[FAKE_KEPT]; /* as the keeper has it */
+	size_t kept_n;
+	supervisor_upgrade_fn upgrade_fn; /* of the upgrade under way */
+	void *upgrade_data;
+	struct supervisor_upgraded upgraded;
 };
 
 /** Without services. Returns 0 or negative errno. */
