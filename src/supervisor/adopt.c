@@ -175,6 +175,7 @@ static bool took_place(const struct supervisor_event *event, void *data)
 		return !unit;
 	case EVENT_RELOAD:
 	case EVENT_SHUTDOWN:
+	case EVENT_UPGRADE:
 		return true;
 	case EVENT_KIND_N:
 		break;

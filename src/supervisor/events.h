@@ -15,8 +15,8 @@
 #define EVENTS_KEPT 1024
 /* Events that may be prepared at a time: as many as the effects of one step. */
 #define EVENTS_PREPARED_MAX 256
-/* The kind of a number that tells of nothing: it was prepared and did not take place. */
-#define EVENT_VOID EVENT_KIND_N
+/* The kind of a number that tells of nothing: it was prepared and did not take place. The same in all versions. */
+#define EVENT_VOID ((enum supervisor_event_kind)255)
 
 struct events {
 	int fd;
