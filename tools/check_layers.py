@@ -22,7 +22,7 @@ LAYERS = {
     "client": "base loop",
     "cli": "base loop client config service",
     "web": "base loop client",
-    "supervisor": "base loop process log config service keeper",
+    "supervisor": "base loop process log config service keeper ship",
     "rpc": "base loop process log config service supervisor",
     "server": "base loop process log config service supervisor rpc keeper",
     "pid1": "base keeper",

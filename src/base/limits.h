@@ -51,5 +51,15 @@
 #define LIMIT_INCIDENT_BYTES_TOTAL (16U << 20)
 /* Incidents in memory that the disk refused; older ones are given up and counted. */
 #define LIMIT_INCIDENTS_WAITING 8
+/* Places for services that are shipped, the server's own log among them: a bit each. */
+#define LIMIT_SHIP_SLOTS (((LIMIT_SERVICES + 1) / 64 + 1) * 64)
+/* Sinks: each has a connection and a queue of its own. */
+#define LIMIT_SHIP_SINKS 32
+/* Cursors: of each service at each sink. Memory is touched only for those that are used. */
+#define LIMIT_SHIP_CURSORS 65536
+/* Bytes of lines that wait in a sink's queue, whatever `queue_lines` says; at least four batches have room. */
+#define LIMIT_SHIP_QUEUE (16U << 20)
+/* A file of refused lines is not written to beyond this; what comes then is counted only. */
+#define LIMIT_SHIP_ASIDE (16U << 20)
 
 #endif

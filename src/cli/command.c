@@ -92,6 +92,10 @@ const struct command commands[] = {
 	  "Several services are merged by time. With -f the output goes on, also over a restart of the server. Colours that\n"
 	  "a service writes are kept on a terminal and taken out elsewhere; --output raw leaves every byte as it came.\n"
 	  "'|' stands before lines of stdout, '!' before those of stderr.", cmd_logs },
+	{ "ship", NULL, "", GROUP_LOGS, 0, 0, 0, "Where log lines are sent, and how far behind that is",
+	  "LOST counts lines that this receiver will not get: dropped, overwritten before they could be read, refused, or\n"
+	  "set aside. BEHIND and BY: lines that were written and are not acknowledged yet, and the age of the oldest.",
+	  cmd_ship },
 	{ "events", NULL, "", GROUP_LOGS, 0, 0, BIT(FLAG_FOLLOW) | BIT(FLAG_LINES) | BIT(FLAG_CURSOR),
 	  "What happened to services, and why", "With -f the output goes on, also over a restart of the server.",
 	  cmd_events },

@@ -73,6 +73,7 @@ struct log_service {
 	_Atomic(struct store_log *) store; /* made by the reader at the first line; NULL: none */
 	_Atomic(struct ring *) ring; /* NULL until the first byte */
 	_Atomic uint32_t followers;
+	_Atomic uint32_t news_slot; /* + 1; 0: nobody is told */
 	_Atomic bool wake; /* new lines since the followers looked */
 	char name[];
 };
@@ -87,6 +88,7 @@ struct log_engine {
 	char *dir; /* NULL: no store */
 	log_ended_fn on_ended;
 	void *data;
+	struct log_news news; /* set before any service has a slot */
 	/* set before the threads start */
 	int main_fd;   /* eventfd: something for main */
 	int reader_fd; /* eventfd: something for the reader */
@@ -139,6 +141,9 @@ void main_service_retired(struct log_msg *msg);
 
 /** When the threads are gone: free the incidents that the disk did not take. */
 void incidents_free(struct log_engine *e);
+/** Reader: `slot` has new lines, and the fence after them is done. */
+void news_tell(struct log_engine *e, uint32_t slot);
+
 /** Main: end all questions early; each goes with its last message. */
 void ask_cancel_all(struct log_engine *e);
 /** Main: call the followers whose services have new lines. */

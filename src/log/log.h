@@ -14,6 +14,7 @@
 #ifndef LOG_LOG_H
 #define LOG_LOG_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -111,6 +112,15 @@ int log_set_own(struct log_service *svc, uint64_t run, int read_fd, int write_fd
 void log_write_own(enum diag_level level, const char *line, size_t len);
 uint64_t log_own_dropped(void);
 
+/** How far a place is behind the newest line. */
+struct log_behind {
+	uint64_t lines;
+	uint64_t bytes; /* of those that are still in the ring */
+	ts_ns oldest;	/* time of the first line behind it; 0: none */
+};
+/** What comes after `at`, as the ring knows it; a place in another ring is before all of this one. */
+void log_service_behind(struct log_service *svc, const struct log_cursor *at, struct log_behind *out);
+
 struct log_stats {
 	struct ring_counts ring;
 	uint64_t stored_lines, stored_bytes;   /* on disk, ever */
@@ -120,6 +130,24 @@ struct log_stats {
 	uint64_t repaired_bytes;               /* torn tail cut off at open */
 };
 void log_service_stats(struct log_service *svc, struct log_stats *out);
+
+/*
+ * News for another process, which maps the rings itself: of each service that has a slot, the reader sets the slot's bit
+ * when there are new lines, and writes `fd` if `armed` was set; it clears `armed` then. Whoever sleeps sets `armed` and
+ * looks at the bits once more. All of it is memory that the process shares with us and may scribble on.
+ */
+struct log_news {
+	_Atomic uint64_t *dirty; /* `slots` bits */
+	_Atomic uint32_t *armed;
+	uint32_t slots;
+	int fd; /* eventfd, not blocking; stays the caller's */
+};
+#define LOG_NEWS_OFF UINT32_MAX
+
+/** Where news go. Once, before any log_service_news(); the memory must outlive the engine. */
+void log_engine_news(struct log_engine *e, const struct log_news *news);
+/** Tell news of `svc` at `slot`; LOG_NEWS_OFF: no more. Returns 0, or -EINVAL (no such slot). */
+int log_service_news(struct log_service *svc, uint32_t slot);
 
 /* Questions. */
 

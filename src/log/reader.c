@@ -137,10 +137,15 @@ static void hold(struct log_service *svc, struct store_log *l, usec_t now)
 
 static void new_lines(struct log_service *svc, struct turn *t)
 {
+	uint32_t slot;
+
 	/* The head that was stored is seen by a follower that we do not see yet. */
 	atomic_thread_fence(memory_order_seq_cst);
 	if (atomic_load(&svc->followers) && !atomic_exchange(&svc->wake, true))
 		t->wake_main = true;
+	slot = atomic_load_explicit(&svc->news_slot, memory_order_acquire);
+	if (slot)
+		news_tell(svc->engine, slot - 1);
 }
 
 /* Make the unterminated last line a line. -EAGAIN: stalled. */

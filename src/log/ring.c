@@ -423,6 +423,21 @@ uint64_t ring_seek(const struct ring *r, ts_ns ts)
 	return low;
 }
 
+void ring_behind(const struct ring *r, uint64_t seq, uint64_t *out_lines, uint64_t *out_bytes, ts_ns *out_oldest)
+{
+	uint64_t head = ring_head(r);
+	struct ring_entry first;
+	struct ring_entry last;
+
+	*out_lines = head - MIN(seq, head);
+	*out_bytes = 0;
+	*out_oldest = 0;
+	if (seq >= head || !get_entry(r, head - 1, &last) || !get_entry(r, MAX(seq, ring_tail(r)), &first))
+		return;
+	*out_oldest = first.ts;
+	*out_bytes = last.pos >= first.pos ? last.pos - first.pos + (last.flags & LINE_LOST ? 0 : last.len) : 0;
+}
+
 /* Copy one of two copies of which `turn` says the valid one; again if the writer was there meanwhile. */
 static void get_copy(void *dst, const _Atomic uint64_t *turn, const void *copies, size_t bytes)
 {

@@ -101,6 +101,9 @@ uint64_t ring_walk(const struct ring *r, uint64_t seq, log_line_fn fn, void *dat
 /** The first line in [tail, head) with a time >= `ts` (head if none). Right where clocks never stepped back; else near. */
 uint64_t ring_seek(const struct ring *r, ts_ns ts);
 
+/** Lines [seq, head): how many, the bytes of those that are still here, the time of the oldest of them (0: none). */
+void ring_behind(const struct ring *r, uint64_t seq, uint64_t *out_lines, uint64_t *out_bytes, ts_ns *out_oldest);
+
 struct ring_counts {
 	uint64_t bytes_read;   /* from pipes, newlines included */
 	uint64_t lines;        /* lines ever made, parts of long lines and markers included: ring_head() */

@@ -166,6 +166,8 @@ static const struct rpc_method methods[] = {
 	  "What the flight recorder kept, newest first: crashes, failed health checks, kills at a time-out." },
 	{ "incident.show", PARAMS(p_incident_show), "Incident", ACCESS_READ, rpc_incident_show, "0.4",
 	  "One of them: states, processes, open descriptors, and the last lines of the service and what it depends on." },
+	{ "ship.status", NONE, "Ship", ACCESS_READ, rpc_ship_status, "0.4",
+	  "The sinks of zinit.toml: lines acknowledged, retried, lost; how far behind they are; the last error." },
 
 	{ "debug.state", NONE, "Text", ACCESS_READ, rpc_debug_state, "0.3", "The supervisor's inner state, as text." },
 	{ "debug.process_tree", PARAMS(p_name_optional), "Text", ACCESS_READ, rpc_debug_process_tree, "0.3",

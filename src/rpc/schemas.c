@@ -130,6 +130,16 @@ static const struct {
 			     ",\"lines\":" LIST("Line") ",\"lines_cut\":" BOOLEAN) },
 	{ "Following", OBJECT("\"subscription\",\"services\"", "\"subscription\":" INT ",\"services\":" STRS) },
 	{ "Subscribed", OBJECT("\"subscription\",\"cursor\"", "\"subscription\":" INT ",\"cursor\":" INT) },
+	{ "Sink", OBJECT("\"name\",\"type\",\"phase\",\"acked\",\"lag_lines\"",
+			 "\"name\":" STR ",\"type\":" STR ",\"endpoint\":" STR ",\"on_failure\":{\"enum\":[\"drop\",\"retry\",\"spill\"]}"
+			 ",\"phase\":{\"enum\":[\"not started\",\"idle\",\"gathering\",\"sending\",\"retrying\",\"paused\",\"unknown\"]}"
+			 ",\"sent\":" INT ",\"acked\":" INT ",\"retried\":" INT ",\"dropped\":" INT ",\"overrun\":" INT
+			 ",\"refused\":" INT ",\"set_aside\":" INT ",\"filtered\":" INT ",\"gap_records\":" INT
+			 ",\"requests\":" INT ",\"failures\":" INT ",\"bytes\":" INT ",\"plain_bytes\":" INT
+			 ",\"queued\":" INT ",\"queued_bytes\":" INT ",\"batch\":" INT ",\"lag_lines\":" INT
+			 ",\"lag_bytes\":" INT ",\"lag_ms\":" INT ",\"acked_at_ms\":" INT_OR_NULL
+			 ",\"error_at_ms\":" INT_OR_NULL ",\"error\":" STR_OR_NULL) },
+	{ "Ship", OBJECT("\"pid\",\"starts\",\"sinks\"", "\"pid\":" INT ",\"starts\":" INT ",\"sinks\":" LIST("Sink")) },
 	{ "ClassicStatus", OBJECT("\"name\",\"pid\",\"state\",\"target\",\"after\"",
 				  "\"name\":" STR ",\"pid\":" INT ",\"state\":" STR ",\"target\":" STR ",\"after\":" REF("Map")) },
 };

@@ -23,6 +23,7 @@
 #include "rpc/listen.h"
 #include "rpc/server.h"
 #include "server/options.h"
+#include "supervisor/ship.h"
 #include "supervisor/supervisor.h"
 
 #define EXIT_USAGE 2
@@ -194,6 +195,7 @@ static int make_supervisor(struct brain *b, struct error *err)
 		.service_dirs = dirs,
 		.service_dirs_system = system,
 		.settings = b->settings,
+		.log_dir = b->log_dir,
 		.on_done = on_done,
 		.on_hand_over = on_hand_over,
 		.data = b,
@@ -210,7 +212,7 @@ static int make_supervisor(struct brain *b, struct error *err)
 	return supervisor_new(&options, &b->supervisor, err);
 }
 
-/* A reload reads the rules of [server] allow again; a file that is not valid leaves them as they are. */
+/* A reload reads the rules of [server] allow and the sinks of [[ship]] again; a file that is not valid leaves them as they are. */
 static void reload_rules(struct brain *b)
 {
 	AUTO(strbuf_fini) struct strbuf text = STRBUF(DIAG_LINE_MAX);
@@ -227,6 +229,7 @@ static void reload_rules(struct brain *b)
 		return;
 	}
 	rpc_server_set(b->rpc, settings);
+	ship_settings(b->supervisor, settings);
 	settings_free(b->reloaded);
 	b->reloaded = settings;
 }

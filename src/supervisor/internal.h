@@ -20,7 +20,9 @@
 #include "supervisor/keeper_link.h"
 #include "supervisor/policy.h"
 #include "supervisor/state.h"
+#include "supervisor/ship.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/worker.h"
 
 /* Of struct saved; a server that finds another version starts fresh services beside nothing it could adopt. */
 #define SAVED_VERSION 3
@@ -69,7 +71,7 @@ struct run_pipes {
 
 struct upgrade;
 struct prober;
-struct prober_process;
+struct ship_link;
 struct probes;
 struct task;
 
@@ -148,7 +150,10 @@ struct supervisor {
 	struct loop_timer *drain_timer; /* NULL until first needed */
 	struct stopper *stopper;
 	struct prober *prober;
-	struct prober_process *prober_process; /* NULL: none */
+	struct worker *prober_process; /* NULL: none */
+	uint32_t prober_number;
+	struct ship_link *ship; /* NULL: no memory for it, or not begun */
+	const char *log_dir;
 	struct list exec_probes;               /* struct exec_probe */
 	struct cgroup_root *cgroups; /* NULL: not available */
 	struct error no_cgroups;     /* why not */
@@ -187,6 +192,8 @@ void unit_announce(struct unit *unit, enum supervisor_event_kind kind, const cha
 /** An event about to take place; events_publish() once it has. */
 void supervisor_prepare(struct supervisor *sup, enum supervisor_event_kind kind, const char *name, const char *cause);
 
+/** All services are down and nothing is left to do: tell the owner. */
+void supervisor_finish(struct supervisor *sup);
 /** As supervisor_feed(), for core_resume(). */
 void supervisor_resume(struct supervisor *sup, uint32_t id, const struct core_facts *facts);
 

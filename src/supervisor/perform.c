@@ -267,8 +267,8 @@ static void shutdown_done(struct supervisor *sup, struct unit *unit, const struc
 {
 	(void)unit;
 	(void)e;
-	keeper_link_done(sup->keeper, sup->exit_code);
-	sup->on_done(sup->exit_code, sup->data);
+	if (!ship_flush(sup))
+		supervisor_finish(sup);
 }
 
 /* --- the table -------------------------------------------------------------------------------- */

@@ -210,6 +210,12 @@ static void on_signal(int signo, void *data)
 	}
 }
 
+void supervisor_finish(struct supervisor *sup)
+{
+	keeper_link_done(sup->keeper, sup->exit_code);
+	sup->on_done(sup->exit_code, sup->data);
+}
+
 static void on_lost(void *data)
 {
 	struct supervisor *sup = data;
@@ -291,8 +297,13 @@ static int build(struct supervisor *sup, const struct supervisor_options *option
 
 int supervisor_begin(struct supervisor *sup, struct log_engine *log, struct error *err)
 {
+	int r;
+
 	sup->log = log;
-	return adopt(sup, err);
+	r = adopt(sup, err);
+	if (r == 0)
+		ship_begin(sup);
+	return r;
 }
 
 void supervisor_log_ended(struct log_service *svc, enum log_stream stream, uint32_t tag, void *data)
@@ -312,6 +323,7 @@ int supervisor_new(const struct supervisor_options *options, struct supervisor *
 		return error_set(err, ENOMEM, "no memory for the supervisor");
 	sup->loop = options->loop;
 	sup->settings = options->settings;
+	sup->log_dir = options->log_dir;
 	sup->on_done = options->on_done;
 	sup->on_incident = options->on_incident;
 	sup->on_hand_over = options->on_hand_over;
@@ -344,6 +356,7 @@ void supervisor_free(struct supervisor *sup)
 	probes_exec_fini(sup);
 	probes_worker_fini(sup);
 	upgrade_fini(sup);
+	ship_fini(sup);
 	stopper_free(sup->stopper);
 	prober_free(sup->prober);
 	spawner_free(sup->spawner);

@@ -46,6 +46,7 @@ struct supervisor_options {
 	const bool *service_dirs_system; /* true: everything in that directory gets class = system */
 	size_t service_dirs_n;
 	const struct server_settings *settings; /* borrowed for the supervisor's life */
+	const char *log_dir; /* borrowed for the supervisor's life */
 	/* Called when all services are gone after supervisor_shutdown(), or a critical one failed: end with `code`. */
 	void (*on_done)(int code, void *data);
 	/*

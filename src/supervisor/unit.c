@@ -189,6 +189,7 @@ int unit_set_config(struct unit *unit, struct service_config *config, struct err
 		return r;
 	unit->config = config;
 	probes_config_changed(unit);
+	ship_changed(sup);
 	unit_check_limits(unit);
 	unit_apply_limits(unit);
 	r = unit_store_definition(unit);
@@ -244,5 +245,6 @@ void unit_forget(struct unit *unit)
 	(void)definitions_put(sup->definitions, unit_definition_slot(unit->id, false), "", 0);
 	unit_set_next(unit, NULL);
 	unit_free(unit);
+	ship_changed(sup);
 	supervisor_continue(sup);
 }

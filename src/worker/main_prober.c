@@ -20,12 +20,11 @@
 #include "base/probe_wire.h"
 #include "base/str.h"
 #include "loop/loop.h"
+#include "worker/net.h"
 
 struct worker {
 	struct loop *loop;
-	CURLM *multi;
-	struct loop_timer *timer;
-	struct loop_timer *reaper; /* finished transfers are taken off outside of libcurl's calls */
+	struct net *net;
 	struct list transfers;
 };
 
@@ -64,7 +63,7 @@ static void transfer_free(struct transfer *t)
 {
 	list_remove(&t->node);
 	if (t->easy) {
-		(void)curl_multi_remove_handle(t->worker->multi, t->easy);
+		net_remove(t->worker->net, t->easy);
 		curl_easy_cleanup(t->easy);
 	}
 	curl_slist_free_all(t->headers);
@@ -158,74 +157,15 @@ static void judge(struct transfer *t, CURLcode code, struct probe_result *out)
 	}
 }
 
-static void on_reap(struct loop_timer *timer, void *data)
+static void on_done(CURL *easy, CURLcode code, void *data)
 {
-	struct worker *w = data;
-	CURLMsg *message;
-	int left;
-
-	(void)timer;
-	while ((message = curl_multi_info_read(w->multi, &left))) {
-		struct probe_result result;
-		struct transfer *t = NULL;
-
-		if (message->msg != CURLMSG_DONE)
-			continue;
-		(void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&t);
-		judge(t, message->data.result, &result);
-		send_answer(&t->question, &result);
-		transfer_free(t);
-	}
-}
-
-/* --- libcurl on the loop ------------------------------------------------------------------------ */
-
-static void act(struct worker *w, curl_socket_t fd, int what)
-{
-	int running;
-
-	(void)curl_multi_socket_action(w->multi, fd, what, &running);
-	loop_timer_arm(w->reaper, loop_now(w->loop));
-}
-
-static void on_socket(struct loop_io *io, uint32_t events, void *data)
-{
-	act(data, loop_io_fd(io),
-	    (events & EPOLLIN ? CURL_CSELECT_IN : 0) | (events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
-		    (events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0));
-}
-
-static int socket_changed(CURL *easy, curl_socket_t fd, int what, void *data, void *socket_data)
-{
-	struct worker *w = data;
-	struct loop_io *io = socket_data;
-	uint32_t events = (what & CURL_POLL_IN ? EPOLLIN : 0U) | (what & CURL_POLL_OUT ? EPOLLOUT : 0U);
+	struct transfer *t = data;
+	struct probe_result result;
 
 	(void)easy;
-	if (what == CURL_POLL_REMOVE) {
-		loop_io_free(io);
-		(void)curl_multi_assign(w->multi, fd, NULL);
-	} else if (io) {
-		(void)loop_io_set(io, events);
-	} else {
-		(void)curl_multi_assign(w->multi, fd, loop_io_new(w->loop, fd, events, on_socket, w));
-	}
-	return 0;
-}
-
-static int timer_changed(CURLM *multi, long timeout_ms, void *data)
-{
-	struct worker *w = data;
-
-	(void)multi;
-	loop_timer_arm(w->timer, timeout_ms < 0 ? USEC_NEVER : loop_now(w->loop) + (usec_t)timeout_ms * USEC_PER_MSEC);
-	return 0;
-}
-
-static void on_curl_timer(struct loop_timer *timer, void *data)
-{
-	(void)timer;
-	act(data, CURL_SOCKET_TIMEOUT, 0);
+	judge(t, code, &result);
+	send_answer(&t->question, &result);
+	transfer_free(t);
 }
 
 /* --- questions -------------------------------------------------------------------------------- */
@@ -334,7 +274,7 @@ static int begin(struct transfer *t, char *const *texts, struct probe_result *ou
 		set_http(t, texts);
 	else
 		(void)curl_easy_setopt(t->easy, CURLOPT_CONNECT_ONLY, 1L);
-	return curl_multi_add_handle(t->worker->multi, t->easy) == CURLM_OK ? 0 : -1;
+	return net_add(t->worker->net, t->easy);
 }
 
 static void cancel(struct worker *w, uint64_t id)
@@ -422,18 +362,10 @@ static int open_worker(struct worker *w)
 {
 	list_init(&w->transfers);
 	w->loop = loop_new();
-	w->multi = curl_multi_init();
-	if (!w->loop || !w->multi)
+	w->net = w->loop ? net_new(w->loop, on_done) : NULL;
+	if (!w->net)
 		return -1;
-	w->timer = loop_timer_new(w->loop, on_curl_timer, w);
-	w->reaper = loop_timer_new(w->loop, on_reap, w);
-	if (!w->timer || !w->reaper || !loop_io_new(w->loop, PROBER_FD, EPOLLIN, on_readable, w))
-		return -1;
-	(void)curl_multi_setopt(w->multi, CURLMOPT_SOCKETFUNCTION, socket_changed);
-	(void)curl_multi_setopt(w->multi, CURLMOPT_SOCKETDATA, w);
-	(void)curl_multi_setopt(w->multi, CURLMOPT_TIMERFUNCTION, timer_changed);
-	(void)curl_multi_setopt(w->multi, CURLMOPT_TIMERDATA, w);
-	return 0;
+	return loop_io_new(w->loop, PROBER_FD, EPOLLIN, on_readable, w) ? 0 : -1;
 }
 
 static void close_worker(struct worker *w)
@@ -442,7 +374,7 @@ static void close_worker(struct worker *w)
 
 	LIST_FOREACH (t, &w->transfers, node)
 		transfer_free(t);
-	(void)curl_multi_cleanup(w->multi);
+	net_free(w->net);
 	loop_free(w->loop);
 	curl_global_cleanup();
 }

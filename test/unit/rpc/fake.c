@@ -11,6 +11,7 @@
 #include "config/service_config.h"
 #include "log/log.h"
 #include "process/stats.h"
+#include "supervisor/ship.h"
 
 #define FAKE_PID 0x7ffffff0 /* above any pid_max: /proc has nothing of it */
 #define QUEUE_MAX 64
@@ -485,4 +486,27 @@ void supervisor_forget_kept(struct supervisor *sup, const char *prefix)
 			sup->kept[n++] = sup->kept[i];
 	}
 	sup->kept_n = n;
+}
+
+/* --- shipping: there is none -------------------------------------------------------------------- */
+
+int ship_status(const struct supervisor *sup, size_t i, struct ship_sink_status *out)
+{
+	(void)sup;
+	(void)i;
+	(void)out;
+	return -ENOENT;
+}
+
+pid_t ship_pid(const struct supervisor *sup, unsigned int *out_starts)
+{
+	(void)sup;
+	*out_starts = 0;
+	return 0;
+}
+
+const char *ship_phase_name(enum ship_sink_phase phase)
+{
+	(void)phase;
+	return "idle";
 }
