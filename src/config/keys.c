@@ -70,6 +70,13 @@ static const struct cfg_choice health_actions[] = {
 	{ NULL, 0 },
 };
 
+static const struct cfg_choice on_crashes[] = {
+	{ "keep", CONFIG_CRASH_KEEP },
+	{ "stop", CONFIG_CRASH_STOP },
+	{ "restart", CONFIG_CRASH_RESTART },
+	{ NULL, 0 },
+};
+
 static const struct cfg_choice compressions[] = {
 	{ "none", CONFIG_COMPRESS_NONE },
 	{ "zstd", CONFIG_COMPRESS_ZSTD },
@@ -239,6 +246,10 @@ static const struct cfg_key lifecycle_rows[] = {
 	  .apply = APPLY_LIVE, .since = "0.4",
 	  .doc = "Whom the stop signal goes to. Whatever it is, a stop ends only when nothing is "
 		 "left." },
+	{ "on_dependency_crash", CFG_ENUM, AT(on_dependency_crash), .dflt = "keep", .choices = on_crashes,
+	  .apply = APPLY_LIVE, .since = "0.4",
+	  .doc = "When a service that this one requires ends by itself: it runs on, is stopped, or is restarted "
+		 "when the other is back." },
 	{ "success_exit_codes", CFG_INTS, AT(success_exit_codes), .dflt = "0", .max = 255,
 	  .apply = APPLY_LIVE, .since = "0.4", .doc = "Exit codes that are no failure." },
 	{ "pre_start", CFG_STRINGS, AT(pre_start), .apply = APPLY_LIVE, .since = "0.4",

@@ -34,6 +34,8 @@ CONFIG_ENUM config_class { CONFIG_CLASS_USER, CONFIG_CLASS_SYSTEM };
 /** What the service should be when nobody asked otherwise: kept up, kept down, left alone. */
 CONFIG_ENUM config_status { CONFIG_STATUS_START, CONFIG_STATUS_STOP, CONFIG_STATUS_IGNORE };
 CONFIG_ENUM config_restart { CONFIG_RESTART_ALWAYS, CONFIG_RESTART_ON_FAILURE, CONFIG_RESTART_NEVER };
+/** What happens to a service when one that it requires crashes. */
+CONFIG_ENUM config_on_crash { CONFIG_CRASH_KEEP, CONFIG_CRASH_STOP, CONFIG_CRASH_RESTART };
 CONFIG_ENUM config_kill_mode { CONFIG_KILL_GROUP, CONFIG_KILL_CGROUP, CONFIG_KILL_PROCESS };
 CONFIG_ENUM config_watch_action { CONFIG_WATCH_RESTART, CONFIG_WATCH_RELOAD };
 CONFIG_ENUM config_health_type {
@@ -158,6 +160,7 @@ struct service_config {
 	/* [lifecycle] */
 	enum config_restart restart;
 	enum config_kill_mode kill_mode;
+	enum config_on_crash on_dependency_crash;
 	uint8_t stop_signal; /* signal number */
 	uint8_t reload_signal;
 	uint32_t restart_delay_ms;

@@ -27,6 +27,12 @@ static const enum policy_on_health on_healths[] = {
 	[CONFIG_HEALTH_STOP] = HEALTH_STOP,
 };
 
+static const enum policy_on_crash on_crashes[] = {
+	[CONFIG_CRASH_KEEP] = CRASH_KEEP,
+	[CONFIG_CRASH_STOP] = CRASH_STOP,
+	[CONFIG_CRASH_RESTART] = CRASH_RESTART,
+};
+
 /* Checks that only mark are kept from the core as long as one does more (probes.c). */
 static enum policy_on_health on_health(const struct health_configs *checks)
 {
@@ -84,7 +90,7 @@ int policy_from_config(const struct service_config *c, struct policy_box *box)
 		.class = c->class == CONFIG_CLASS_SYSTEM ? CLASS_SYSTEM : CLASS_USER,
 		.restart = restarts[c->restart],
 		.on_health = on_health(&c->health),
-		.on_dependency_crash = CRASH_KEEP,
+		.on_dependency_crash = on_crashes[c->on_dependency_crash],
 		.restart_delay = from_ms(c->restart_delay_ms),
 		.restart_delay_max = from_ms(c->restart_delay_max_ms),
 		.jitter_permille = (uint16_t)(c->restart_jitter * 1000),

@@ -124,3 +124,25 @@ def test_restart_without_delay_is_quick(server):
     processes.kill(pid)
     server.wait_pid("web", other_than=pid)
     assert time.monotonic() - began < 0.5
+
+
+@pytest.mark.parametrize("choice", ["keep", "stop", "restart"])
+def test_dependents_of_a_crashed_service(server, choice):
+    """What becomes of those that require a service that ends by itself is theirs to say."""
+    server.add("db", "exec sleep 1000", restart="always", restart_delay_ms=20)
+    server.add("web", "exec sleep 1000", requires=["db"], on_dependency_crash=choice)
+    server.add("top", "exec sleep 1000", requires=["web"])
+    server.start()
+    before = {name: server.wait_pid(name) for name in ("db", "web", "top")}
+    processes.kill(before["db"])
+    server.wait_pid("db", other_than=before["db"])
+    if choice == "keep":
+        stays(lambda: (server.pid("web"), server.pid("top")) == (before["web"], before["top"]), 0.3)
+    elif choice == "restart":
+        server.wait_pid("web", other_than=before["web"])
+        server.wait_pid("top", other_than=before["top"])
+    else:
+        server.wait_state("web", "exited")
+        server.wait_state("top", "exited")  # a stop takes along what requires it, as if it had been asked for
+        assert "'db', which it requires, crashed" in server.why("top")
+        assert server.state("db") == "running"

@@ -122,6 +122,8 @@ static const struct wrong wrongs[] = {
 	{ "lifecycle", "restart = \"allways\"", 11,
 	  "restart: expected \"always\", \"on-failure\" or \"never\", found \"allways\" (did you "
 	  "mean \"always\"?)" },
+	{ "lifecycle", "on_dependency_crash = \"die\"", 23,
+	  "on_dependency_crash: expected \"keep\", \"stop\" or \"restart\", found \"die\"" },
 	{ "lifecycle", "restart_delay_ms = -1", 20,
 	  "restart_delay_ms: expected 0 to 86400000, found -1" },
 	{ "lifecycle", "restart_delay_ms = \"10s\"", 20,
