@@ -238,12 +238,13 @@ static bool same_order(const struct service_policy *a, const struct service_poli
 	return true;
 }
 
-static void status_changed(struct core *core, struct service *s)
+void core_status_changed(struct core *core, struct service *s)
 {
 	if (s->policy.status == STATUS_START)
 		core_queue_via(core, s, TODO_START, RULE_CONFIG, CORE_NONE);
 	else if (s->policy.status == STATUS_STOP)
 		core_queue_via(core, s, TODO_STOP, RULE_CONFIG, CORE_NONE);
+	core_queue(core, s, TODO_NOTIFY); /* its turn puts on record that it was done */
 }
 
 int core_update(struct core *core, uint32_t id, const struct service_policy *policy, usec_t now, struct error *err)
@@ -290,7 +291,7 @@ int core_update(struct core *core, uint32_t id, const struct service_policy *pol
 		need_take_ports(core, s);
 	s->watch_dep = 0;
 	if (old.status != s->policy.status)
-		status_changed(core, s);
+		core_status_changed(core, s);
 	core_queue(core, s, TODO_NOTIFY | TODO_CHECK | TODO_FULL);
 	policy_fini(core, &old, old_names);
 	return 0;

@@ -147,6 +147,10 @@ void core_queue_dependents(struct core *core, struct service *s);
 void core_queue_dependencies(struct core *core, struct service *s);
 struct effect *effects_add(struct effects *out, enum effect_kind kind, const struct service *s);
 
+/* core.c */
+/** Queue the wish that its changed `status` stands for. */
+void core_status_changed(struct core *core, struct service *s);
+
 /* graph.c */
 /** Index of a name, made if need be; CORE_NONE: no memory. */
 uint32_t graph_name(struct core *core, const char *text);

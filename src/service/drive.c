@@ -264,8 +264,13 @@ static void send_via(struct core *core, struct service *s, enum event_kind kind,
 static void spread_turn(struct core *core, struct service *s, usec_t now, struct effects *out)
 {
 	unsigned int todo = s->todo & ~TODO_LOOK;
+	uint8_t status = (uint8_t)(s->policy.status + 1);
 
 	s->todo &= TODO_LOOK;
+	if (s->rec.status != status) {
+		s->rec.status = status;
+		core_mark_dirty(core, s);
+	}
 	if (todo & TODO_STOP)
 		send_via(core, s, EV_STOP, todo, now, out);
 	if (todo & TODO_AGAIN)

@@ -218,6 +218,10 @@ int machine_step(struct core *core, struct service *s, const struct core_event *
 		machine_bug(core, s, ev->kind, "is not expected");
 		return -EPROTO;
 	}
+	if (ev->kind == EV_LOADED) {
+		s->rec.status = (uint8_t)(s->policy.status + 1);
+		core_mark_dirty(core, s);
+	}
 	to = cell->fn(&st);
 	if (!(cell->to & 1U << to))
 		machine_bug(core, s, ev->kind, "led to a state that the table does not allow");

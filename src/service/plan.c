@@ -18,6 +18,8 @@
 struct dry {
 	struct core *core;
 	struct plan *plan; /* NULL: nothing is noted yet */
+	const struct plan_change **held; /* by id: updates that wait for the end of the run; NULL: none do */
+	uint32_t held_n;
 	struct core_event *queue;
 	size_t head, n, cap;
 	usec_t now;
@@ -265,10 +267,24 @@ static void carry_out(struct dry *d, struct effects *fx)
 		continue;
 }
 
+/* The process is gone: what waited for that takes effect, as the shell does it (unit_apply_next()). */
+static void apply_held(struct dry *d, uint32_t id)
+{
+	const struct plan_change *c = id < d->held_n ? d->held[id] : NULL;
+
+	if (!c)
+		return;
+	d->held[id] = NULL;
+	if (core_update(d->core, id, c->policy, d->now, NULL) == 0)
+		(void)note(d, PLAN_UPDATES, id);
+}
+
 static void send(struct dry *d, const struct core_event *ev)
 {
 	struct effects fx;
 
+	if (ev->kind == EV_EXITED || ev->kind == EV_GONE)
+		apply_held(d, ev->id);
 	if (ev->kind == EV_TIMER && core_get(d->core, ev->id))
 		d->now = MAX(d->now, core_get(d->core, ev->id)->rec.deadline);
 	(void)core_step(d->core, ev, d->now, &fx);
@@ -291,18 +307,35 @@ static void run(struct dry *d)
 
 /* --- changes ---------------------------------------------------------------------------------------- */
 
+static int hold(struct dry *d, const struct plan_change *c, uint32_t id)
+{
+	if (id >= d->held_n) {
+		uint32_t n = MAX(d->held_n * 2, id + PLAN_FIRST);
+		const struct plan_change **bigger = realloc(d->held, n * sizeof(struct plan_change *));
+
+		if (!bigger)
+			return -ENOMEM;
+		memset(bigger + d->held_n, 0, (n - d->held_n) * sizeof(struct plan_change *));
+		d->held = bigger;
+		d->held_n = n;
+	}
+	d->held[id] = c;
+	return 0;
+}
+
 static int apply_policy(struct dry *d, const struct plan_change *c, struct error *err)
 {
 	struct effects fx;
 	uint32_t id = core_find(d->core, c->name);
+	char chain[ERROR_MSG_MAX / 2];
 	int r;
 
+	if (core_would_cycle(d->core, c->name, c->policy, chain, sizeof(chain)))
+		return error_set(err, ELOOP, "cyclic dependency detected: %s", chain);
 	if (c->kind == PLAN_ADD) {
-		char chain[ERROR_MSG_MAX / 2];
-
-		if (core_would_cycle(d->core, c->name, c->policy, chain, sizeof(chain)))
-			return error_set(err, ELOOP, "cyclic dependency detected: %s", chain);
 		r = core_add(d->core, c->name, c->policy, &id, err);
+	} else if (c->restart && core_is_active(d->core, id)) {
+		return hold(d, c, id);
 	} else {
 		r = core_update(d->core, id, c->policy, d->now, err);
 	}
@@ -332,22 +365,25 @@ static struct core_event event_of(const struct dry *d, const struct plan_change 
 		ev.kind = EV_RESTART;
 		break;
 	case PLAN_EXIT:
+	case PLAN_KILL:
 		ev.kind = core_record(d->core, ev.id)->pid ? EV_EXITED : EV_NONE;
 		ev.run = core_record(d->core, ev.id)->run;
-		ev.code = c->code;
+		ev.code = c->kind == PLAN_KILL ? -1 : c->code;
+		ev.signal = c->kind == PLAN_KILL ? signal_from_name("SIGKILL", NULL) : 0;
 		break;
 	case PLAN_ADD:
 		ev.kind = EV_LOADED;
 		ev.rule = RULE_CONFIG;
 		break;
 	case PLAN_UPDATE:
-		ev.kind = c->restart && core_is_active(d->core, ev.id) ? EV_RESTART : EV_NONE;
+		ev.kind = c->start ? EV_START : c->restart && core_is_active(d->core, ev.id) ? EV_RESTART : EV_NONE;
 		ev.rule = RULE_CONFIG;
 		break;
 	case PLAN_SHUTDOWN:
 		ev.kind = EV_SHUTDOWN;
 		ev.deadline = USEC_NEVER;
 		break;
+	case PLAN_RELOAD:
 	case PLAN_CHANGE_N:
 		break;
 	}
@@ -370,6 +406,9 @@ static int try_all(struct dry *d, const struct plan_change *changes, size_t n, s
 	for (size_t i = 0; i < n; i++) {
 		struct core_event ev = event_of(d, &changes[i]);
 
+		if (ev.kind != EV_NONE && changes[i].kind == PLAN_KILL)
+			later(d, (struct core_event){ .kind = EV_KILL_ASKED, .id = ev.id, .rule = RULE_ASKED,
+						      .uid = changes[i].uid, .signal = ev.signal });
 		if (ev.kind != EV_NONE)
 			later(d, ev);
 	}
@@ -421,6 +460,7 @@ int plan_make(const struct core *core, const struct plan_change *changes, size_t
 	if (r == 0)
 		note_waits(&d, core);
 	free(d.queue);
+	free(d.held);
 	if (r == 0)
 		r = d.r;
 	if (r < 0) {
@@ -447,7 +487,7 @@ int plan_parse(const char *text, struct plan_change *out, struct error *err)
 		enum plan_change_kind kind;
 	} words[] = {
 		{ "start", PLAN_START }, { "stop", PLAN_STOP }, { "restart", PLAN_RESTART },
-		{ "remove", PLAN_REMOVE }, { "exit", PLAN_EXIT },
+		{ "remove", PLAN_REMOVE }, { "exit", PLAN_EXIT }, { "kill", PLAN_KILL }, { "reload", PLAN_RELOAD },
 	};
 	size_t len = strcspn(text, ":");
 
@@ -462,7 +502,7 @@ int plan_parse(const char *text, struct plan_change *out, struct error *err)
 					     .uid = UINT32_MAX };
 		return 0;
 	}
-	return error_set(err, EINVAL, "'%s' is no event: start:NAME, stop:NAME, restart:NAME, remove:NAME, exit:NAME or shutdown",
+	return error_set(err, EINVAL, "'%s' is no event: start:NAME, stop:NAME, restart:NAME, kill:NAME, exit:NAME, reload:NAME, remove:NAME or shutdown",
 			 text);
 }
 

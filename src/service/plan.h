@@ -17,8 +17,10 @@ enum plan_change_kind {
 	PLAN_STOP,
 	PLAN_RESTART,
 	PLAN_EXIT,     /* it ends by itself, with `code` */
+	PLAN_KILL,     /* its process is killed, by `uid` */
+	PLAN_RELOAD,   /* it is told to read its own files again: nothing of the services changes */
 	PLAN_ADD,      /* `policy`; it does then what its `status` says */
-	PLAN_UPDATE,   /* `policy`; with `restart`: it is restarted if it is active, else the change is made live */
+	PLAN_UPDATE,   /* `policy`; with `restart`: an active one gets it when its process is gone, and starts again; else it is live */
 	PLAN_REMOVE,   /* stopped if need be, then forgotten */
 	PLAN_SHUTDOWN, /* the whole server; no name */
 	PLAN_CHANGE_N
@@ -29,6 +31,7 @@ struct plan_change {
 	const char *name;
 	const struct service_policy *policy;
 	bool restart;
+	bool start; /* PLAN_UPDATE of one that is at rest: it is started */
 	bool tree; /* PLAN_START: as in struct core_event */
 	int code;
 	uint32_t uid;
@@ -69,7 +72,7 @@ int plan_make(const struct core *core, const struct plan_change *changes, size_t
 	      struct error *err);
 void plan_fini(struct plan *plan);
 
-/** "stop:NAME", "start:", "restart:", "remove:", "exit:NAME" (code 1), "shutdown". `name` points into `text`. -EINVAL: none. */
+/** "stop:NAME", "start:", "restart:", "remove:", "exit:NAME" (code 1), "kill:NAME" (SIGKILL), "reload:NAME", "shutdown". `name` points into `text`. -EINVAL: none. */
 int plan_parse(const char *text, struct plan_change *out, struct error *err);
 /** "adds", "starts", … */
 const char *plan_action_name(enum plan_action action);

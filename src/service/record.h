@@ -64,7 +64,8 @@ struct service_record {
 	uint8_t blocked;     /* bit set of 1 << enum block_kind while blocked */
 	uint16_t flags;      /* enum record_flag */
 	uint8_t kill_signal; /* EV_KILL_ASKED of this run: the signal, or 0 */
-	uint8_t reserved[3]; /* zero */
+	uint8_t status;      /* enum policy_status + 1 that the wish heeds; 0: none yet. Another than the policy's: it changed, and the wish was not made yet */
+	uint8_t reserved[2]; /* zero */
 	uint32_t kill_uid;   /* and who asked for it */
 };
 

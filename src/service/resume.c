@@ -150,6 +150,9 @@ int core_resume(struct core *core, uint32_t id, const struct core_facts *facts, 
 	case SERVICE_STATE_N:
 		break;
 	}
+	/* the configuration changed, and the wish that follows was not on record yet */
+	if (s->rec.status && s->rec.status != s->policy.status + 1)
+		core_status_changed(core, s);
 	/* what had begun to spread when the server ended may not be on record everywhere: begin again */
 	if (need_active(s))
 		core_queue(core, s, (need_going_down(s) ? TODO_CASCADE : 0) | TODO_CHECK);

@@ -94,6 +94,7 @@ const char *rule_name(enum rule rule)
 		[RULE_TIMEOUT] = "timeout", [RULE_HEALTH] = "health",
 		[RULE_LIMIT] = "limit", [RULE_CONFLICT] = "conflict",
 		[RULE_SHUTDOWN] = "shutdown", [RULE_GONE] = "gone",
+		[RULE_UNDO] = "undo",
 	};
 
 	return name_at(names, ARRAY_LEN(names), rule);

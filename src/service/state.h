@@ -85,6 +85,7 @@ enum rule {
 	RULE_CONFLICT,      /* a conflict, port or foreign process (`other` if it is a service) */
 	RULE_SHUTDOWN,      /* the server shuts down */
 	RULE_GONE,          /* the last of its processes is gone */
+	RULE_UNDO,          /* its new definition did not come up: the old one is back */
 	RULE_N
 };
 

@@ -95,6 +95,9 @@ void core_cause_text(const struct core *core, const struct cause *cause, char *o
 	case RULE_GONE:
 		say(&s, "the last of its processes is gone");
 		break;
+	case RULE_UNDO:
+		say(&s, "its new definition did not come up, so the old one is back");
+		break;
 	case RULE_NONE:
 	case RULE_N:
 		say(&s, "nobody asked for it");
@@ -209,6 +212,7 @@ static uint32_t wished_by(const struct service *s)
 	case RULE_CONFLICT:
 	case RULE_SHUTDOWN:
 	case RULE_GONE:
+	case RULE_UNDO:
 	case RULE_N:
 		break;
 	}

@@ -21,19 +21,16 @@ static bool at_rest(const struct sim *sim, uint32_t id)
 }
 
 /* What follows from the change; the shell has it on disk already. */
-static void go_on(struct sim *sim, uint32_t id)
+static void go_on(struct sim *sim)
 {
 	struct effects fx;
 
 	fx.n = 0;
 	core_continue(sim->core, sim->now, &fx);
-	if (sim_carry_out(sim, &fx)) {
+	if (sim_carry_out(sim, &fx))
 		sim_check(sim);
-		return;
-	}
-	sim_crash(sim);
-	if (sim->fakes[id].exists)
-		sim->fakes[id].asked = (enum service_wish)core_record(sim->core, id)->wish;
+	else
+		sim_crash(sim); /* even now the wish of a changed status is not lost */
 }
 
 static void note_status(struct sim *sim, struct fake *f, enum policy_status before)
@@ -92,7 +89,7 @@ static void update(struct sim *sim, uint32_t id)
 	} else {
 		note_status(sim, f, old.policy.status);
 	}
-	go_on(sim, id);
+	go_on(sim);
 }
 
 static void appear(struct sim *sim, uint32_t id)
@@ -132,7 +129,7 @@ static void vanish(struct sim *sim, uint32_t id)
 		return;
 	sim_trace(sim, "%s vanishes", f->name);
 	sim_forget(sim, id);
-	go_on(sim, id);
+	go_on(sim);
 }
 
 void sim_change(struct sim *sim)

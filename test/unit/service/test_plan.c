@@ -113,7 +113,7 @@ static void changes_of_the_configuration(void **state)
 	p.deps = &needs_new;
 	p.deps_n = 1;
 	assert_string_equal(plan_text(&w, changes, ARRAY_LEN(changes)),
-			    "adds new, updates b, updates live, starts new, stops b, stops gone, starts b, removes gone");
+			    "adds new, updates live, starts new, stops b, stops gone, updates b, starts b, removes gone");
 	none.deps = &needs_b;
 	none.deps_n = 1;
 	assert_int_equal(plan_make(w.core, changes, 2, w.now, &plan, &err), -ELOOP);
