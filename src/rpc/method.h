@@ -137,6 +137,10 @@ RPC_HANDLER(rpc_service_monitor);
 RPC_HANDLER(rpc_service_set);
 RPC_HANDLER(rpc_service_delete);
 RPC_HANDLER(rpc_service_delete_all);
+/* methods_plan.c */
+RPC_HANDLER(rpc_service_preview);
+RPC_HANDLER(rpc_config_plan);
+RPC_HANDLER(rpc_config_apply);
 RPC_HANDLER(rpc_service_reload);
 /* methods_logs.c */
 RPC_HANDLER(rpc_logs_get);

@@ -43,6 +43,11 @@ static const struct rpc_param p_name[] = { NAME };
 static const struct rpc_param p_name_optional[] = { NAME_OPTIONAL };
 static const struct rpc_param p_reload[] = {
 	{ "name", PARAM_NAME, false, 0, 0, "Tell this service alone to reload: its reload_command, else its reload_signal." } };
+static const struct rpc_param p_preview[] = {
+	{ "event", PARAM_STRING, true, 0, 0, "start, stop, restart, kill, exit (by itself), reload, remove; or shutdown, without a name." },
+	{ "name", PARAM_NAME, false, 0, 0, "The service that it happens to." } };
+static const struct rpc_param p_apply[] = {
+	{ "digest", PARAM_STRING, false, 0, 0, "Of config.plan: apply exactly that plan, or nothing if it does not hold any more." } };
 static const struct rpc_param p_names[] = { NAMES };
 static const struct rpc_param p_metrics[] = { NAMES,
 	{ "format", PARAM_STRING, false, 0, 0, "\"prometheus\" (the default: text 0.0.4) or \"openmetrics\"." },
@@ -116,6 +121,8 @@ static const struct rpc_method methods[] = {
 	{ "service.children", PARAMS(p_name), "Children", ACCESS_READ, rpc_service_children, "0.3", "Its processes beside the main one, descendants that left it included." },
 	{ "service.is_running", PARAMS(p_name), "Bool", ACCESS_READ, rpc_service_is_running, "0.3", "Is it in state running?" },
 	{ "service.why", PARAMS(p_name), "Why", ACCESS_READ, rpc_service_why, "0.3", "Why it is as it is, down to the root cause." },
+	{ "service.preview", PARAMS(p_preview), "Preview", ACCESS_READ, rpc_service_preview, "0.4",
+	  "What would happen, step by step, if all goes well." },
 	{ "service.tree", PARAMS(p_name_optional), "Tree", ACCESS_READ, rpc_service_tree, "0.3", "Dependencies, as data and as text." },
 	{ "service.get", PARAMS(p_name), "Config", ACCESS_READ, rpc_service_get, "0.3", "Its configuration, defaults filled in." },
 
@@ -145,6 +152,11 @@ static const struct rpc_method methods[] = {
 	  "Delete all services of class user." },
 	{ "service.reload", PARAMS(p_reload), "Reloaded", ACCESS_ADMIN, rpc_service_reload, "0.3",
 	  "Read the service directories again and apply what changed." },
+
+	{ "config.plan", NONE, "Plan", ACCESS_ADMIN, rpc_config_plan, "0.4",
+	  "What applying the service files as they are now would do: changes, and the steps that follow, in order." },
+	{ "config.apply", PARAMS(p_apply), "Reloaded", ACCESS_ADMIN, rpc_config_apply, "0.4",
+	  "Do it. Services go on coming up; service.wait waits for one, and tells if its new definition was taken back." },
 
 	{ "logs.get", PARAMS(p_logs_get), "Strings", ACCESS_READ, rpc_logs_get, "0.3",
 	  "The last lines in memory as text: \"MILLISECONDS [STREAM] CONTENT\"." },

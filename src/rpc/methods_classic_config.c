@@ -94,7 +94,7 @@ static json_t *translate(const char *name, const json_t *content)
 
 static enum rpc_outcome add(struct rpc_call *call, const json_t *json, struct problems *problems, struct rpc_error *err)
 {
-	AUTO(auto_service_config) struct service_config *config = NULL;
+	struct service_config *config = NULL;
 	const char *name = param_str(call->params, "name", "");
 	struct actor by = rpc_call_actor(call);
 	struct error error;
@@ -103,7 +103,6 @@ static enum rpc_outcome add(struct rpc_call *call, const json_t *json, struct pr
 		return config_problems(problems, err);
 	if (supervisor_add(rpc_call_supervisor(call), config, true, &by, &error) < 0)
 		return rpc_error_from(err, &error, name);
-	config = NULL; /* taken over */
 	return RPC_DONE;
 }
 

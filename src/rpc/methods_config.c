@@ -72,7 +72,7 @@ static const json_t *config_of(const struct rpc_call *call)
 static enum rpc_outcome put(struct rpc_call *call, put_fn fn, bool persist, struct problems *problems,
 			    struct json_out *out, struct rpc_error *err)
 {
-	AUTO(auto_service_config) struct service_config *config = NULL;
+	struct service_config *config = NULL;
 	struct actor by = rpc_call_actor(call);
 	char name[LIMIT_NAME + 1];
 	struct error error;
@@ -82,7 +82,6 @@ static enum rpc_outcome put(struct rpc_call *call, put_fn fn, bool persist, stru
 	(void)str_copy(name, sizeof(name), config->name);
 	if (fn(rpc_call_supervisor(call), config, persist, &by, &error) < 0)
 		return rpc_error_from(err, &error, name);
-	config = NULL; /* taken over */
 	write_result(rpc_call_supervisor(call), name, problems, out);
 	return RPC_DONE;
 }
@@ -133,75 +132,6 @@ RPC_HANDLER(rpc_service_delete)
 		return wait_begin(call, id, WAIT_GONE, 0, 0, err); /* it has to stop first */
 	json_out_open_object(out);
 	json_out_member_bool(out, "ok", true);
-	json_out_close_object(out);
-	return RPC_DONE;
-}
-
-/* --- reload --------------------------------------------------------------------------------------------- */
-
-static const char *const action_names[RELOAD_ACTION_N] = {
-	[RELOAD_ADDED] = "added",     [RELOAD_CHANGED] = "changed", [RELOAD_RESTARTED] = "restarted",
-	[RELOAD_REMOVED] = "removed", [RELOAD_INVALID] = "invalid",
-};
-
-/* Without the newline that ends a list of problems. */
-static size_t text_len(const char *text)
-{
-	size_t len = text ? strlen(text) : 0;
-
-	while (len > 0 && text[len - 1] == '\n')
-		len--;
-	return len;
-}
-
-static void on_change(enum reload_action action, const char *name, const char *text, void *data)
-{
-	struct json_out *out = data;
-
-	json_out_open_object(out);
-	json_out_member_str(out, "action", action_names[action]);
-	json_out_member_str(out, "name", name);
-	json_out_key(out, "text");
-	json_out_strn(out, text ? text : "", text_len(text));
-	json_out_close_object(out);
-}
-
-static enum rpc_outcome reload_one(struct rpc_call *call, struct json_out *out, struct rpc_error *err)
-{
-	const char *name = param_str(call->params, "name", "");
-	struct actor by = rpc_call_actor(call);
-	struct error error;
-
-	if (rpc_call_service(call, err) == CORE_NONE)
-		return RPC_FAILED;
-	if (supervisor_reload_service(rpc_call_supervisor(call), name, &by, &error) < 0)
-		return rpc_error_from(err, &error, name);
-	json_out_open_object(out);
-	json_out_member_bool(out, "ok", true);
-	json_out_close_object(out);
-	return RPC_DONE;
-}
-
-RPC_HANDLER(rpc_service_reload)
-{
-	struct actor by = rpc_call_actor(call);
-	struct reload_result result = { 0 };
-	struct error error;
-
-	if (json_object_get(call->params, "name"))
-		return reload_one(call, out, err);
-	json_out_open_object(out);
-	json_out_key(out, "changes");
-	json_out_open_array(out);
-	if (supervisor_reload(rpc_call_supervisor(call), &by, &result, on_change, out, &error) < 0)
-		return rpc_error_from(err, &error, NULL);
-	json_out_close_array(out);
-	json_out_member_uint(out, "added", result.added);
-	json_out_member_uint(out, "changed", result.changed);
-	json_out_member_uint(out, "restarted", result.restarted);
-	json_out_member_uint(out, "removed", result.removed);
-	json_out_member_uint(out, "unchanged", result.unchanged);
-	json_out_member_uint(out, "invalid", result.invalid);
 	json_out_close_object(out);
 	return RPC_DONE;
 }

@@ -23,7 +23,7 @@
 	",\"health_error_kind\":" STR_OR_NULL ",\"health_output\":" STR_OR_NULL ",\"health_attempts\":" INT \
 	",\"health_duration_us\":" INT ",\"status_text\":" STR_OR_NULL \
 	",\"run\":" INT ",\"next_start_ms\":" INT ",\"description\":" STR_OR_NULL ",\"class\":{\"enum\":[\"user\",\"system\"]}" \
-	",\"oom_kills\":" INT ",\"oneshot\":" BOOLEAN ",\"path\":" STR_OR_NULL ",\"tags\":" STRS
+	",\"undone\":" STR_OR_NULL ",\"on_trial\":" BOOLEAN ",\"oom_kills\":" INT ",\"oneshot\":" BOOLEAN ",\"path\":" STR_OR_NULL ",\"tags\":" STRS
 #define INCIDENT_HEAD \
 	"\"id\":" STR ",\"service\":" STR ",\"kind\":{\"enum\":[\"crash\",\"health\",\"start_timeout\",\"stop_timeout\"]}" \
 	",\"time\":" STR ",\"timestamp_ms\":" INT ",\"run\":" INT ",\"pid\":" INT ",\"text\":" STR
@@ -96,7 +96,7 @@ static const struct {
 	{ "Why", OBJECT("\"name\",\"blocked\",\"waiting_on\",\"conflicts_with\",\"ascii\"",
 			"\"name\":" STR ",\"blocked\":" BOOLEAN ",\"waiting_on\":" STRS ",\"conflicts_with\":" STRS
 			",\"port_conflict\":" STR ",\"ascii\":" STR ",\"state\":" STR ",\"reason\":" REF("Reason")
-			",\"next_start_ms\":" INT ",\"steps\":" LIST("Step")) },
+			",\"next_start_ms\":" INT ",\"undone\":" STR_OR_NULL ",\"steps\":" LIST("Step")) },
 	{ "Node", OBJECT("\"name\",\"state\"", "\"name\":" STR ",\"state\":" STR ",\"requires\":" STRS ",\"after\":" STRS
 			 ",\"wants\":" STRS ",\"conflicts\":" STRS) },
 	{ "Tree", OBJECT("\"ascii\",\"nodes\"", "\"ascii\":" STR ",\"nodes\":" LIST("Node")) },
@@ -110,7 +110,7 @@ static const struct {
 	{ "Query", OBJECT("\"lines\",\"truncated\",\"cursors\"",
 			  "\"lines\":" LIST("Line") ",\"truncated\":" BOOLEAN ",\"error\":" STR_OR_NULL ",\"cursors\":" REF("Map")) },
 	{ "Changed", OBJECT("\"ok\"", "\"ok\":" BOOLEAN ",\"reached\":" BOOLEAN ",\"name\":" STR ",\"state\":" STR ",\"pid\":" INT
-			    ",\"timed_out\":" BOOLEAN ",\"reason\":" REF("Reason") ",\"why\":" STRS ",\"logs\":" LIST("Line")
+			    ",\"timed_out\":" BOOLEAN ",\"undone\":" STR_OR_NULL ",\"reason\":" REF("Reason") ",\"why\":" STRS ",\"logs\":" LIST("Line")
 			    ",\"survivors\":{\"type\":\"array\",\"items\":" OBJECT("\"pid\",\"command\"", "\"pid\":" INT
 			    ",\"command\":" STR) "}") },
 	{ "Started", BULK("started") },
@@ -120,7 +120,7 @@ static const struct {
 	{ "Change", OBJECT("\"action\",\"name\",\"text\"", "\"action\":{\"enum\":[\"added\",\"changed\",\"restarted\",\"removed\","
 			   "\"invalid\"]},\"name\":" STR ",\"text\":" STR) },
 	{ "Reloaded", OBJECT("",
-			     "\"ok\":" BOOLEAN ",\"changes\":" LIST("Change") ",\"added\":" INT ",\"changed\":" INT ",\"restarted\":" INT
+			     "\"ok\":" BOOLEAN ",\"digest\":" STR ",\"changes\":" LIST("Change") ",\"added\":" INT ",\"changed\":" INT ",\"restarted\":" INT
 			     ",\"removed\":" INT ",\"unchanged\":" INT ",\"invalid\":" INT) },
 	{ "IncidentHead", OBJECT("\"id\",\"service\",\"kind\",\"time\",\"text\"", INCIDENT_HEAD) },
 	{ "Incidents", OBJECT("\"incidents\",\"lost\"", "\"incidents\":" LIST("IncidentHead") ",\"lost\":" INT) },
@@ -128,6 +128,18 @@ static const struct {
 			     INCIDENT_HEAD ",\"exit\":{\"type\":[\"object\",\"null\"]},\"unrecorded\":" INT
 			     ",\"services\":{\"type\":\"array\"},\"processes_n\":" INT ",\"processes\":{\"type\":\"array\"}"
 			     ",\"lines\":" LIST("Line") ",\"lines_cut\":" BOOLEAN) },
+	{ "PlanStep", OBJECT("\"action\",\"name\",\"reason\"",
+			     "\"action\":{\"enum\":[\"adds\",\"updates\",\"removes\",\"starts\",\"stops\",\"ends\",\"fails\","
+			     "\"waits\"]},\"name\":" STR ",\"reason\":" STR) },
+	{ "Preview", OBJECT("\"event\",\"steps\"", "\"event\":" STR ",\"steps\":" LIST("PlanStep")) },
+	{ "PlannedChange", OBJECT("\"action\",\"name\",\"path\",\"keys\",\"text\"",
+				  "\"action\":{\"enum\":[\"add\",\"live\",\"restart\",\"start\",\"keep\",\"remove\",\"invalid\"]}"
+				  ",\"name\":" STR ",\"path\":" STR_OR_NULL ",\"text\":" STR ",\"undone\":" STR_OR_NULL
+				  ",\"keys\":{\"type\":\"array\",\"items\":"
+				  OBJECT("\"key\",\"apply\"", "\"key\":" STR ",\"apply\":{\"enum\":[\"live\",\"restart\"]},\"line\":" INT
+					 ",\"column\":" INT) "}") },
+	{ "Plan", OBJECT("\"digest\",\"changes\",\"steps\",\"unchanged\"",
+			 "\"digest\":" STR ",\"changes\":" LIST("PlannedChange") ",\"steps\":" LIST("PlanStep") ",\"unchanged\":" INT) },
 	{ "Following", OBJECT("\"subscription\",\"services\"", "\"subscription\":" INT ",\"services\":" STRS) },
 	{ "Subscribed", OBJECT("\"subscription\",\"cursor\"", "\"subscription\":" INT ",\"cursor\":" INT) },
 	{ "Sink", OBJECT("\"name\",\"type\",\"phase\",\"acked\",\"lag_lines\"",

@@ -222,6 +222,8 @@ static void write_additions(const struct supervisor *sup, uint32_t id, const str
 	json_out_member_int(out, "last_stop", info->ended_at / 1000000);
 	json_out_member_int(out, "exit_signal", info->has_exited ? info->exit_signal : 0);
 	json_out_member_uint(out, "oom_kills", info->oom_kills);
+	json_out_member_str(out, "undone", info->undone);
+	json_out_member_bool(out, "on_trial", info->on_trial);
 	write_blocked_by(sup, id, out);
 	json_out_member_str(out, "wish", service_wish_name(record ? (enum service_wish)record->wish : WISH_DOWN));
 	json_out_member_str(out, "health", info->health);
@@ -419,7 +421,7 @@ static void add_blocks(const struct core *core, const struct block *blocks, size
 }
 
 static void write_ascii(const struct supervisor *sup, uint32_t id, const struct block *blocks, size_t blocks_n,
-			const struct why_step *steps, size_t steps_n, struct json_out *out)
+			const struct why_step *steps, size_t steps_n, const char *undone, struct json_out *out)
 {
 	const struct core *core = supervisor_core(sup);
 	enum service_state state = core_state(core, id);
@@ -430,6 +432,8 @@ static void write_ascii(const struct supervisor *sup, uint32_t id, const struct 
 	add_blocks(core, blocks, blocks_n, &text);
 	for (size_t i = 0; i < steps_n; i++)
 		(void)strbuf_addf(&text, "\n  %s%s", i == 0 ? "" : "because ", steps[i].text);
+	if (undone)
+		(void)strbuf_addf(&text, "\n  its last new definition was taken back: %s", undone);
 	if (wait_ms > 0)
 		(void)strbuf_addf(&text, "\n  next start in %.1f s", (double)wait_ms / 1000);
 	json_out_member_str(out, "ascii", strbuf_str(&text));
@@ -444,17 +448,20 @@ void service_write_why(const struct supervisor *sup, uint32_t id, struct json_ou
 	struct why_step steps[WHY_MAX];
 	size_t steps_n = MIN(core_why(core, id, time_boottime(), steps, WHY_MAX), (size_t)WHY_MAX);
 	size_t n = state == SERVICE_BLOCKED ? blocks_of(sup, id, blocks) : 0;
+	struct supervisor_info info = { 0 };
 
+	(void)supervisor_info(sup, id, &info);
 	json_out_open_object(out);
 	json_out_member_str(out, "name", core_name(core, id));
 	json_out_member_bool(out, "blocked", state == SERVICE_BLOCKED);
 	write_block_names(blocks, n, BLOCK_WAITING_ON, "waiting_on", out);
 	write_block_names(blocks, n, BLOCK_CONFLICTS_WITH, "conflicts_with", out);
 	write_port_conflict(blocks, n, out);
-	write_ascii(sup, id, blocks, n, steps, steps_n, out);
+	write_ascii(sup, id, blocks, n, steps, steps_n, info.undone, out);
 	json_out_member_str(out, "state", service_state_name(state));
 	service_write_reason(sup, id, out);
 	json_out_member_int(out, "next_start_ms", next_start_ms(sup, id));
+	json_out_member_str(out, "undone", info.undone);
 	write_steps(core, steps, steps_n, out);
 	json_out_close_object(out);
 }

@@ -51,6 +51,14 @@ static bool is_backing_off(const struct core *core, uint32_t id)
 	return !core_is_active(core, id) && core_next_start(core, id) != 0;
 }
 
+/* … but not while its new definition may still be taken back. */
+static bool is_on_trial(const struct supervisor *sup, uint32_t id)
+{
+	struct supervisor_info info;
+
+	return supervisor_info(sup, id, &info) == 0 && info.on_trial;
+}
+
 static bool is_reached(const struct wait *wait, const struct supervisor *sup, uint32_t id)
 {
 	const struct core *core = supervisor_core(sup);
@@ -59,7 +67,7 @@ static bool is_reached(const struct wait *wait, const struct supervisor *sup, ui
 	case WAIT_STATES:
 		return is_state(core_state(core, id), wait->states);
 	case WAIT_UP:
-		return supervisor_settled(sup, id) || is_backing_off(core, id);
+		return supervisor_settled(sup, id) || (is_backing_off(core, id) && !is_on_trial(sup, id));
 	case WAIT_GONE:
 		return false;
 	case WAIT_DOWN:
@@ -112,7 +120,9 @@ static void write_answer(const struct wait *wait, struct supervisor *sup, uint32
 {
 	const struct core *core = supervisor_core(sup);
 	bool ok = !timed_out && is_ok(wait, core, id);
+	struct supervisor_info info = { 0 };
 
+	(void)supervisor_info(sup, id, &info);
 	json_out_open_object(out);
 	json_out_member_bool(out, "ok", ok);
 	json_out_member_bool(out, "reached", ok);
@@ -120,6 +130,7 @@ static void write_answer(const struct wait *wait, struct supervisor *sup, uint32
 	json_out_member_str(out, "state", service_state_name(core_state(core, id)));
 	json_out_member_int(out, "pid", service_pid(sup, id));
 	json_out_member_bool(out, "timed_out", timed_out);
+	json_out_member_str(out, "undone", info.undone);
 	service_write_reason(sup, id, out);
 	if (wait->what == WAIT_DOWN && !core_is_active(core, id))
 		write_survivors(sup, id, out);

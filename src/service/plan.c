@@ -357,8 +357,12 @@ static struct core_event event_of(const struct dry *d, const struct plan_change 
 	case PLAN_START:
 		ev.kind = EV_START;
 		break;
-	case PLAN_STOP:
 	case PLAN_REMOVE:
+		/* nobody asked: its file is gone */
+		ev.rule = c->uid == UINT32_MAX ? RULE_CONFIG : RULE_ASKED;
+		ev.kind = EV_STOP;
+		break;
+	case PLAN_STOP:
 		ev.kind = EV_STOP;
 		break;
 	case PLAN_RESTART:

@@ -49,7 +49,7 @@ static int begin_new(struct supervisor *sup, struct error *err)
 /* --- taking over ------------------------------------------------------------------------------ */
 
 /* NULL: there is none, or it makes no sense. */
-static struct service_config *parse_definition(const char *text)
+struct service_config *unit_parse_definition(const char *text)
 {
 	const char *json_text = strchr(text, '\n');
 	struct service_config *config = NULL;
@@ -78,9 +78,10 @@ static char *parse_path(const char *text)
 
 static int adopt_unit(struct supervisor *sup, uint32_t id, const struct saved *saved)
 {
-	AUTO(auto_free) char *text = definitions_get(sup->definitions, unit_definition_slot(id, false));
-	AUTO(auto_free) char *next = definitions_get(sup->definitions, unit_definition_slot(id, true));
-	struct service_config *config = text ? parse_definition(text) : NULL;
+	AUTO(auto_free) char *text = definitions_get(sup->definitions, unit_definition_slot(id, DEFINITION_NOW));
+	AUTO(auto_free) char *next = definitions_get(sup->definitions, unit_definition_slot(id, DEFINITION_NEXT));
+	AUTO(auto_free) char *old = definitions_get(sup->definitions, unit_definition_slot(id, DEFINITION_OLD));
+	struct service_config *config = text ? unit_parse_definition(text) : NULL;
 	struct unit *unit;
 	int r;
 
@@ -100,7 +101,9 @@ static int adopt_unit(struct supervisor *sup, uint32_t id, const struct saved *s
 	unit->unhealthy = saved->unhealthy;
 	unit->event = saved->event;
 	unit->path = parse_path(text);
-	unit->next = next ? parse_definition(next) : NULL;
+	unit->next = next ? unit_parse_definition(next) : NULL;
+	unit->old = old ? unit_parse_definition(old) : NULL;
+	unit->undone = definitions_get(sup->definitions, unit_definition_slot(id, DEFINITION_UNDONE));
 	return core_restore(sup->core, id, &saved->core);
 }
 
@@ -168,6 +171,7 @@ static bool took_place(const struct supervisor_event *event, void *data)
 	switch (event->kind) {
 	case EVENT_STATE:
 	case EVENT_HEALTH:
+	case EVENT_UNDONE:
 		return unit && unit->event >= event->cursor;
 	case EVENT_ADDED:
 		return unit;
@@ -268,8 +272,8 @@ int supervisor_can_take_over(int state_fd, int definitions_fd, struct error *err
 		r = definitions_adopt(definitions_fd, &definitions, err);
 	for (uint32_t id = 0; r == 0 && id < state_end(state); id++) {
 		AUTO(auto_free) char *text =
-			state_read(state, id) ? definitions_get(definitions, unit_definition_slot(id, false)) : NULL;
-		struct service_config *config = text ? parse_definition(text) : NULL;
+			state_read(state, id) ? definitions_get(definitions, unit_definition_slot(id, DEFINITION_NOW)) : NULL;
+		struct service_config *config = text ? unit_parse_definition(text) : NULL;
 
 		if (text && !config)
 			r = error_set(err, EPROTO, "the definition of service %u can't be read", id);

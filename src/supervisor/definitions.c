@@ -31,13 +31,26 @@ struct place {
 	uint32_t len; /* 0: none */
 };
 
+/* Places of the common slots, and of the rare ones. */
+struct places {
+	struct place *v;
+	size_t n;
+};
+
 struct definitions {
 	int fd;
 	uint64_t length;
 	uint64_t live; /* bytes of entries that count */
-	struct place *places;
-	size_t places_n;
+	struct places places[2];
 };
+
+static struct place *place_of(const struct definitions *d, uint32_t slot)
+{
+	const struct places *places = &d->places[slot >= DEFINITIONS_RARE];
+	uint32_t i = slot >= DEFINITIONS_RARE ? slot - DEFINITIONS_RARE : slot;
+
+	return i < places->n ? &places->v[i] : NULL;
+}
 
 static int write_at(int fd, const void *data, size_t len, uint64_t at)
 {
@@ -48,26 +61,38 @@ static int write_at(int fd, const void *data, size_t len, uint64_t at)
 	return (size_t)n == len ? 0 : -ENOSPC;
 }
 
+static int make_place(struct definitions *d, uint32_t slot)
+{
+	struct places *places = &d->places[slot >= DEFINITIONS_RARE];
+	uint32_t i = slot >= DEFINITIONS_RARE ? slot - DEFINITIONS_RARE : slot;
+	size_t n = places->n ? places->n : PLACES_FIRST;
+	struct place *v;
+
+	if (i < places->n)
+		return 0;
+	while (n <= i)
+		n *= 2;
+	v = realloc(places->v, n * sizeof(*v));
+	if (!v)
+		return -ENOMEM;
+	memset(v + places->n, 0, (n - places->n) * sizeof(*v));
+	places->v = v;
+	places->n = n;
+	return 0;
+}
+
 static int set_place(struct definitions *d, uint32_t slot, uint64_t at, uint32_t len)
 {
+	struct place *place;
+
 	if (slot >= DEFINITIONS_SLOTS)
 		return -EPROTO;
-	if (slot >= d->places_n) {
-		size_t n = d->places_n ? d->places_n : PLACES_FIRST;
-		struct place *places;
-
-		while (n <= slot)
-			n *= 2;
-		places = realloc(d->places, n * sizeof(*places));
-		if (!places)
-			return -ENOMEM;
-		memset(places + d->places_n, 0, (n - d->places_n) * sizeof(*places));
-		d->places = places;
-		d->places_n = n;
-	}
+	if (make_place(d, slot) < 0)
+		return -ENOMEM;
+	place = place_of(d, slot);
 	d->live += len;
-	d->live -= d->places[slot].len;
-	d->places[slot] = (struct place){ .at = at, .len = len };
+	d->live -= place->len;
+	*place = (struct place){ .at = at, .len = len };
 	return 0;
 }
 
@@ -143,7 +168,8 @@ void definitions_free(struct definitions *d)
 	if (!d)
 		return;
 	auto_close(&d->fd);
-	free(d->places);
+	free(d->places[0].v);
+	free(d->places[1].v);
 	free(d);
 }
 
@@ -173,33 +199,37 @@ int definitions_put(struct definitions *d, uint32_t slot, const char *text, size
 char *definitions_get(const struct definitions *d, uint32_t slot)
 {
 	AUTO(auto_free) char *text = NULL;
-	struct place place;
+	const struct place *place = place_of(d, slot);
 
-	if (slot >= d->places_n || !d->places[slot].len)
+	if (!place || !place->len)
 		return NULL;
-	place = d->places[slot];
-	text = malloc(place.len + 1U);
-	if (!text || pread(d->fd, text, place.len, (off_t)place.at) != (ssize_t)place.len)
+	text = malloc(place->len + 1U);
+	if (!text || pread(d->fd, text, place->len, (off_t)place->at) != (ssize_t)place->len)
 		return NULL;
-	text[place.len] = '\0';
+	text[place->len] = '\0';
 	return STEAL(&text);
+}
+
+static int copy_one(struct definitions *to, const struct definitions *from, uint32_t slot)
+{
+	const struct place *place = place_of(from, slot);
+	AUTO(auto_free) char *text = definitions_get(from, slot);
+
+	if (!place->len)
+		return 0;
+	return text ? definitions_put(to, slot, text, place->len) : -ENOMEM;
 }
 
 static int copy_all(struct definitions *to, const struct definitions *from)
 {
-	for (uint32_t slot = 0; slot < from->places_n; slot++) {
-		AUTO(auto_free) char *text = definitions_get(from, slot);
-		int r;
+	static const uint32_t firsts[] = { 0, DEFINITIONS_RARE };
+	int r = 0;
 
-		if (!from->places[slot].len)
-			continue;
-		if (!text)
-			return -ENOMEM;
-		r = definitions_put(to, slot, text, from->places[slot].len);
-		if (r < 0)
-			return r;
+	for (size_t part = 0; part < ARRAY_LEN(firsts); part++) {
+		for (uint32_t i = 0; i < from->places[part].n && r == 0; i++)
+			r = copy_one(to, from, firsts[part] + i);
 	}
-	return 0;
+	return r;
 }
 
 int definitions_compact(struct definitions *d)

@@ -16,8 +16,9 @@
 #include "base/error.h"
 #include "base/limits.h"
 
-/* Two a service: the definition that it runs by, and one that waits for the end of the current run. */
-#define DEFINITIONS_SLOTS (2 * LIMIT_SERVICES)
+/* Four a service (unit_definition_slot()). Those from DEFINITIONS_RARE on cost no memory as long as nobody uses them. */
+#define DEFINITIONS_RARE (2 * LIMIT_SERVICES)
+#define DEFINITIONS_SLOTS (4 * LIMIT_SERVICES)
 
 struct definitions;
 

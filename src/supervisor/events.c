@@ -11,6 +11,7 @@ static const char *const kind_names[EVENT_KIND_N] = {
 	[EVENT_STATE] = "state",   [EVENT_HEALTH] = "health", [EVENT_ADDED] = "added",
 	[EVENT_REMOVED] = "removed", [EVENT_RELOAD] = "reload", [EVENT_SHUTDOWN] = "shutdown",
 	[EVENT_UPGRADE] = "upgrade",
+	[EVENT_UNDONE] = "undone",
 };
 
 const char *supervisor_event_kind_name(enum supervisor_event_kind kind)

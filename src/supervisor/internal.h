@@ -13,6 +13,7 @@
 #include "process/stats.h"
 #include "process/stop.h"
 #include "service/core.h"
+#include "supervisor/change.h"
 #include "supervisor/children.h"
 #include "supervisor/definitions.h"
 #include "supervisor/events.h"
@@ -89,6 +90,10 @@ struct unit {
 	struct service_config *config;
 	char *path;                  /* its file, where config->path does not say: taken over from an earlier server; else NULL */
 	struct service_config *next; /* takes effect when the current run is gone; NULL: none */
+	struct service_config *old;  /* config is on trial: this one comes back if it fails; NULL: it is not */
+	struct list trial;           /* in supervisor.trials, or alone */
+	usec_t trial_until;          /* when it has waited long enough to be allowed to start */
+	char *undone;                /* why the last new definition was taken back; NULL: it was not */
 	struct last_run last;
 	struct loop_timer *timer; /* NULL until first needed */
 	struct log_service *log;  /* NULL: nothing of it is logged */
@@ -165,6 +170,9 @@ struct supervisor {
 	struct service_dir *dirs;
 	size_t dirs_n;
 	struct list invalid;
+	struct list trials; /* units whose definition is on trial */
+	struct loop_timer *trial_timer;
+	uint32_t journal_slot; /* of the keeper: changes that are being carried out */
 	struct loop_timer *shutdown_timer;
 	struct core_event *queue; /* events that came while effects were carried out */
 	size_t queue_n, queue_cap;
@@ -207,12 +215,18 @@ void unit_free(struct unit *unit);
 int unit_set_config(struct unit *unit, struct service_config *config, struct error *err);
 /** Its file, or NULL. */
 const char *unit_path(const struct unit *unit);
-/** Store the text of unit->config in the definitions. Returns 0 or negative errno. */
-int unit_store_definition(struct unit *unit);
 /** Make `next` (taken over; NULL: none) the definition that waits for the end of the current run, on record too. */
 void unit_set_next(struct unit *unit, struct service_config *next);
-/** Where a service's definitions are in the file of definitions: the current one, and the one that waits. */
-uint32_t unit_definition_slot(uint32_t id, bool next);
+/** What the file of definitions holds of a service. */
+enum definition {
+	DEFINITION_NOW,    /* it runs by */
+	DEFINITION_NEXT,   /* waits for the end of the current run */
+	DEFINITION_OLD,    /* comes back if the current one fails its trial */
+	DEFINITION_UNDONE, /* no definition: why the last new one was taken back */
+};
+uint32_t unit_definition_slot(uint32_t id, enum definition which);
+/** Store the text of `config`, or that there is none (NULL). Returns 0 or negative errno. */
+int unit_put_definition(struct unit *unit, const struct service_config *config, enum definition which);
 /** Tell the core that the service is there: once in its life, however many servers that takes. */
 void unit_loaded(struct unit *unit, enum rule rule, uid_t uid);
 /** Forget a unit that is down: core, state, log, file if asked. */
@@ -275,6 +289,8 @@ int pipes_adopt(struct unit *unit, uint64_t run, struct kept *kept, unsigned int
 void pipes_fini(struct unit *unit);
 /** As pipes_fini(), and the keeper forgets them too: their service is no more. */
 void pipes_forget(struct unit *unit);
+/** Options of its log that can change while it runs take effect. */
+void unit_set_log_options(struct unit *unit);
 /** Make sure that the unit has a place in the log engine, if anything of it is logged. Returns 0 or negative errno. */
 int unit_open_log(struct unit *unit, int kept_ring_fd, uint32_t kept_slot);
 
@@ -361,6 +377,8 @@ void upgrade_tell_outcome(struct supervisor *sup);
 void upgrade_fini(struct supervisor *sup);
 
 /* adopt.c */
+/** What unit_put_definition() wrote; NULL: it makes no sense, which is told. */
+struct service_config *unit_parse_definition(const char *text);
 /** Begin empty, or take over what an earlier server left. */
 int adopt(struct supervisor *sup, struct error *err);
 
@@ -374,8 +392,42 @@ void manage_forget_removed(void *data);
 /** Look at the directories again for the list of invalid files only. */
 void manage_scan_invalid(struct supervisor *sup);
 void manage_fini(struct supervisor *sup);
-/** The definition that waits for the end of the old run, if any, takes effect now. */
+/** All files of the service directories; the list of invalid files is made anew. Problems are told unless `quiet`. */
+int manage_read_dirs(struct supervisor *sup, struct loaded_dir *out, bool quiet, struct error *err);
+/** Add to the list of invalid files. */
+void manage_note_invalid(struct supervisor *sup, const char *path, const char *name, const char *message);
+
+/* change.c */
+/** A new change at the end of the set; NULL: no memory. */
+struct change *changes_add(struct change_set *set, enum change_kind kind, const char *name, const char *path);
+/** It can't be made. */
+void change_refuse(struct change *c, const struct error *err);
+/** 0, -E2BIG, or -ELOOP with the chain in `err`. */
+int change_check_cycle(struct supervisor *sup, const struct service_config *config, struct error *err);
+
+/* apply.c */
+/** Carry a set out that is on record already (by an earlier server). */
+void apply_again(struct supervisor *sup, struct change_set *set);
+
+/* journal.c */
+/** Put the set on record, so that the next server carries it out if this one does not come to its end. Returns 0 or negative errno. */
+int journal_begin(struct supervisor *sup, const struct change_set *set);
+/** It is carried out. */
+void journal_end(struct supervisor *sup);
+/** Carry out what an earlier server had only begun. */
+void journal_go_on(struct supervisor *sup);
+
+/* trial.c */
+/** The definition that waits for the end of the old run, if any, takes effect now; the old one is kept until it has come up. */
 void unit_apply_next(struct unit *unit);
+/** An earlier server left the unit on trial: judge it, or finish the undoing. */
+void trial_go_on(struct unit *unit);
+/** Something happened to the unit: if it is on trial, look at it soon. */
+void trial_look_soon(struct unit *unit);
+/** The note of what became of its last new definition goes. */
+void trial_forget_undone(struct unit *unit);
+/** It is judged no more: the unit goes. */
+void trial_forget(struct unit *unit);
 
 /* own_log.c */
 /** Make the server's own diagnostics the log of a service "zinit". */

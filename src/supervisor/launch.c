@@ -168,6 +168,7 @@ static void failed(struct unit *unit, uint64_t run, const struct spawn_result *r
 
 	spawn_result_text(result, text, sizeof(text));
 	core_set_spawn_text(unit->sup->core, unit->id, text);
+	unit_apply_next(unit);
 	(void)supervisor_feed(unit->sup, &event);
 }
 

@@ -1,20 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Owns: the set of services: loading the directories, reloading, adding, replacing, removing. */
+/* Owns: the beginning and the end of services: the directories read, files that can't be loaded, what is to be begun or forgotten. */
 #include <errno.h>
-#include <limits.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/diag.h"
-#include "base/fd.h"
-#include "config/diff.h"
-#include "config/encode.h"
 #include "supervisor/internal.h"
 
-#define PATH_SIZE 4096
 #define CHAIN_SIZE 512
 
 /* --- files that could not be loaded ------------------------------------------------------------- */
@@ -87,7 +81,7 @@ static void note_invalid(struct supervisor *sup, const struct loaded *item, bool
 
 /* --- reading the directories ------------------------------------------------------------------ */
 
-static int read_dirs(struct supervisor *sup, struct loaded_dir *out, bool quiet, struct error *err)
+int manage_read_dirs(struct supervisor *sup, struct loaded_dir *out, bool quiet, struct error *err)
 {
 	invalid_clear(sup);
 	for (size_t i = 0; i < sup->dirs_n; i++) {
@@ -105,6 +99,11 @@ static int read_dirs(struct supervisor *sup, struct loaded_dir *out, bool quiet,
 			report(&out->items[i].problems, out->items[i].path);
 	}
 	return 0;
+}
+
+void manage_note_invalid(struct supervisor *sup, const char *path, const char *name, const char *message)
+{
+	invalid_add(sup, path, name, message);
 }
 
 static void drop_cycles(struct supervisor *sup)
@@ -134,7 +133,7 @@ static void give_memory_back(void)
 int manage_load(struct supervisor *sup, struct error *err)
 {
 	struct loaded_dir dir = { 0 };
-	int r = read_dirs(sup, &dir, false, err);
+	int r = manage_read_dirs(sup, &dir, false, err);
 
 	for (size_t i = 0; r == 0 && i < dir.n; i++) {
 		struct unit *unit;
@@ -174,6 +173,7 @@ static void go_on(struct unit *unit)
 		event.kind = EV_RESTART;
 		(void)supervisor_feed(unit->sup, &event);
 	}
+	trial_go_on(unit);
 }
 
 void manage_begin(struct supervisor *sup)
@@ -182,6 +182,7 @@ void manage_begin(struct supervisor *sup)
 		if (sup->units[i])
 			go_on(sup->units[i]);
 	}
+	journal_go_on(sup);
 	manage_forget_removed(sup);
 }
 
@@ -201,356 +202,11 @@ void manage_scan_invalid(struct supervisor *sup)
 {
 	struct loaded_dir dir = { 0 };
 
-	(void)read_dirs(sup, &dir, true, NULL);
+	(void)manage_read_dirs(sup, &dir, true, NULL);
 	loaded_dir_fini(&dir);
 }
 
 void manage_fini(struct supervisor *sup)
 {
 	invalid_clear(sup);
-}
-
-/* --- changing one ----------------------------------------------------------------------------- */
-
-static int check_cycle(struct supervisor *sup, const struct service_config *config, struct error *err)
-{
-	char chain[CHAIN_SIZE];
-	int r = policy_from_config(config, &sup->policy_box);
-
-	if (r < 0)
-		return error_set(err, -r, "service '%s': more dependencies or ports than a service may have", config->name);
-	if (core_would_cycle(sup->core, config->name, &sup->policy_box.policy, chain, sizeof(chain)))
-		return error_set(err, ELOOP, "cyclic dependency detected: %s", chain);
-	return 0;
-}
-
-/* The definition that waited for the old run's end takes effect; called before the core hears that it is gone. */
-void unit_apply_next(struct unit *unit)
-{
-	struct service_config *next = unit->next;
-	struct error err;
-
-	if (!next)
-		return;
-	unit->next = NULL;
-	if (unit_set_config(unit, next, &err) < 0) {
-		diag(DIAG_ERROR, "%s: the new definition can't be applied: %s", unit->config->name, err.msg);
-		config_free(next);
-	}
-	(void)definitions_put(unit->sup->definitions, unit_definition_slot(unit->id, true), "", 0);
-}
-
-/* Takes `config` over on success. *out_restarted: the service is stopped for it and comes back with it. */
-static int change(struct unit *unit, struct service_config *config, bool restart, const struct actor *by,
-		  bool *out_restarted, struct error *err)
-{
-	struct supervisor *sup = unit->sup;
-	struct core_event event = { .kind = EV_RESTART, .id = unit->id, .rule = RULE_CONFIG, .uid = by->uid };
-	int r = check_cycle(sup, config, err);
-
-	*out_restarted = false;
-	if (r < 0)
-		return r;
-	if (!core_is_active(sup->core, unit->id) || (!restart && !unit->next)) {
-		r = unit_set_config(unit, config, err);
-		if (r < 0)
-			return r;
-		unit_set_next(unit, NULL);
-		supervisor_continue(sup);
-		return 0;
-	}
-	/* what waits for the end of this run is replaced as a whole, also by what needs no restart of its own */
-	*out_restarted = restart;
-	unit_set_next(unit, config);
-	if (!restart)
-		return 0;
-	if (core_record(sup->core, unit->id)->wish == WISH_DOWN)
-		return 0; /* it is being stopped already, and stays down */
-	(void)supervisor_feed(sup, &event);
-	return 0;
-}
-
-static int persist(struct supervisor *sup, struct service_config *config, struct error *err)
-{
-	AUTO(strbuf_fini) struct strbuf text = STRBUF(LIMIT_CONFIG_FILE);
-	char path[PATH_SIZE];
-
-	if (!sup->dirs_n)
-		return error_set(err, ENOENT, "there is no service directory to write '%s' to", config->name);
-	if (config_to_toml(config, &text) < 0)
-		return error_set(err, ENOMEM, "service '%s': no memory to write it", config->name);
-	(void)snprintf(path, sizeof(path), "%s/%s.toml", sup->dirs[sup->dirs_n - 1].path, config->name);
-	return fd_write_file_atomic(path, strbuf_str(&text), text.len, 0644, err);
-}
-
-static void set_path(struct unit *unit)
-{
-	char path[PATH_SIZE];
-	struct supervisor *sup = unit->sup;
-
-	(void)snprintf(path, sizeof(path), "%s/%s.toml", sup->dirs[sup->dirs_n - 1].path, unit->config->name);
-	free(unit->path);
-	unit->path = strdup(path);
-}
-
-int supervisor_add(struct supervisor *sup, struct service_config *config, bool persistent, const struct actor *by,
-		   struct error *err)
-{
-	struct unit *unit;
-	int r;
-
-	if (core_is_shutting_down(sup->core))
-		return error_set(err, ESHUTDOWN, "the server is shutting down");
-	if (unit_find(sup, config->name))
-		return error_set(err, EEXIST, "service '%s' exists already", config->name);
-	r = check_cycle(sup, config, err);
-	if (r == 0 && persistent)
-		r = persist(sup, config, err);
-	if (r < 0)
-		return r;
-	supervisor_prepare(sup, EVENT_ADDED, config->name, by->via);
-	r = unit_add(sup, config, &unit, err);
-	if (r < 0) {
-		events_take_back(&sup->events);
-		return r;
-	}
-	events_publish(&sup->events);
-	if (persistent) {
-		set_path(unit);
-		(void)unit_store_definition(unit);
-	}
-	unit_loaded(unit, RULE_CONFIG, by->uid);
-	return 0;
-}
-
-/* Its definition is back before it was down: it stays after all, and what asked it to stop is taken back. */
-static void keep_after_all(struct unit *unit, const struct actor *by)
-{
-	const struct core_event event = { .kind = EV_START, .id = unit->id, .rule = RULE_CONFIG, .uid = by->uid };
-
-	if (!unit->intent.removing)
-		return;
-	unit->intent.removing = unit->intent.remove_file = false;
-	unit_save(unit);
-	if (unit->config->status == CONFIG_STATUS_START)
-		(void)supervisor_feed(unit->sup, &event);
-}
-
-int supervisor_set(struct supervisor *sup, struct service_config *config, bool persistent, const struct actor *by,
-		   struct error *err)
-{
-	struct unit *unit = unit_find(sup, config->name);
-	struct config_diff diff;
-	bool restarted;
-	int r;
-
-	if (!unit)
-		return supervisor_add(sup, config, persistent, by, err);
-	if (core_is_shutting_down(sup->core))
-		return error_set(err, ESHUTDOWN, "the server is shutting down");
-	r = check_cycle(sup, config, err);
-	if (r == 0 && persistent)
-		r = persist(sup, config, err);
-	if (r < 0)
-		return r;
-	if (persistent)
-		set_path(unit);
-	config_diff(unit->next ? unit->next : unit->config, config, &diff);
-	r = change(unit, config, diff.apply == APPLY_RESTART, by, &restarted, err);
-	if (r == 0)
-		keep_after_all(unit, by);
-	return r;
-}
-
-static void remove_unit(struct unit *unit, bool remove_file, const struct actor *by)
-{
-	struct supervisor *sup = unit->sup;
-	const struct core_event event = { .kind = EV_STOP, .id = unit->id, .rule = RULE_ASKED, .uid = by->uid };
-
-	/* on record before it is begun: whichever server sees it down finishes it */
-	unit->intent.removing = true;
-	unit->intent.remove_file = unit->intent.remove_file || remove_file;
-	unit_save(unit);
-	(void)supervisor_feed(sup, &event);
-	if (!core_is_active(sup->core, unit->id) && !unit->last.exit.pid)
-		unit_forget(unit);
-}
-
-int supervisor_remove(struct supervisor *sup, const char *name, const struct actor *by, struct error *err)
-{
-	struct unit *unit = unit_find(sup, name);
-
-	if (!unit)
-		return error_set(err, ENOENT, "service not found: %s", name);
-	remove_unit(unit, true, by);
-	return 0;
-}
-
-int supervisor_forget(struct supervisor *sup, const char *name, const struct actor *by, struct error *err)
-{
-	struct unit *unit = unit_find(sup, name);
-
-	if (!unit)
-		return error_set(err, ENOENT, "service not found: %s", name);
-	if (core_is_active(sup->core, unit->id) || core_record(sup->core, unit->id)->wish == WISH_UP)
-		return error_set(err, EISCONN, "service '%s' is up: stop it first", name);
-	remove_unit(unit, false, by);
-	return 0;
-}
-
-/* The file NAME.toml of a service directory. Returns 0 with *out (the caller's), -ENOENT, or -EINVAL with `err`. */
-static int load_named(const struct supervisor *sup, const char *name, struct service_config **out, struct error *err)
-{
-	for (size_t i = 0; i < sup->dirs_n; i++) {
-		AUTO(strbuf_fini) struct strbuf text = STRBUF(4096);
-		struct problems problems;
-		char path[PATH_MAX];
-		int r;
-
-		if (snprintf(path, sizeof(path), "%s/%s.toml", sup->dirs[i].path, name) >= (int)sizeof(path) ||
-		    access(path, F_OK) < 0)
-			continue;
-		problems_init(&problems);
-		r = load_service_file(path, sup->dirs[i].system ? LOAD_SYSTEM : 0, &problems, out);
-		problems_format(&problems, path, &text);
-		problems_fini(&problems);
-		return r < 0 ? error_set(err, EINVAL, "%s", strbuf_str(&text)) : 0;
-	}
-	return error_set(err, ENOENT, "service not found: %s, nor a file %s.toml", name, name);
-}
-
-int supervisor_monitor(struct supervisor *sup, const char *name, const struct actor *by, struct error *err)
-{
-	AUTO(auto_service_config) struct service_config *config = NULL;
-	int r;
-
-	if (unit_find(sup, name))
-		return supervisor_start(sup, name, false, by, err);
-	r = load_named(sup, name, &config, err);
-	if (r == 0)
-		r = supervisor_add(sup, config, false, by, err);
-	if (r == 0)
-		config = NULL; /* taken over */
-	return r;
-}
-
-/* --- reload ----------------------------------------------------------------------------------- */
-
-struct reload {
-	struct supervisor *sup;
-	const struct actor *by;
-	struct reload_result result;
-	reload_fn fn;
-	void *data;
-};
-
-static void tell(struct reload *reload, enum reload_action action, const char *name, const char *text)
-{
-	unsigned int *const counters[RELOAD_ACTION_N] = {
-		[RELOAD_ADDED] = &reload->result.added,		[RELOAD_CHANGED] = &reload->result.changed,
-		[RELOAD_RESTARTED] = &reload->result.restarted, [RELOAD_REMOVED] = &reload->result.removed,
-		[RELOAD_INVALID] = &reload->result.invalid,
-	};
-
-	++*counters[action];
-	if (reload->fn)
-		reload->fn(action, name, text, reload->data);
-}
-
-static void reload_one(struct reload *reload, struct loaded *item)
-{
-	struct supervisor *sup = reload->sup;
-	struct unit *unit = unit_find(sup, item->name);
-	struct config_diff diff;
-	bool restarted = false;
-	struct error err;
-	int r;
-
-	if (!unit) {
-		r = supervisor_add(sup, item->config, false, reload->by, &err);
-		if (r == 0)
-			tell(reload, RELOAD_ADDED, item->name, "");
-	} else {
-		AUTO(strbuf_fini) struct strbuf keys = STRBUF(4096);
-
-		config_diff(unit->next ? unit->next : unit->config, item->config, &diff);
-		if (diff.apply == APPLY_NONE) {
-			reload->result.unchanged++;
-			keep_after_all(unit, reload->by);
-			return;
-		}
-		for (size_t i = 0; i < diff.n; i++)
-			(void)strbuf_addf(&keys, "%s%s", i ? ", " : "", diff.changes[i].key);
-		r = change(unit, item->config, diff.apply == APPLY_RESTART, reload->by, &restarted, &err);
-		if (r == 0)
-			keep_after_all(unit, reload->by);
-		if (r == 0)
-			tell(reload, restarted ? RELOAD_RESTARTED : RELOAD_CHANGED, item->name, strbuf_str(&keys));
-	}
-	if (r == 0) {
-		item->config = NULL;
-		return;
-	}
-	invalid_add(sup, item->path, item->name, err.msg);
-	diag(DIAG_ERROR, "%s: %s", item->path, err.msg);
-	tell(reload, RELOAD_INVALID, item->name, err.msg);
-}
-
-static bool is_listed(const struct loaded_dir *dir, const char *path)
-{
-	for (size_t i = 0; i < dir->n; i++) {
-		if (strcmp(dir->items[i].path, path) == 0)
-			return true;
-	}
-	return false;
-}
-
-static void remove_vanished(struct reload *reload, const struct loaded_dir *dir)
-{
-	struct supervisor *sup = reload->sup;
-
-	for (size_t i = 0; i < sup->units_n; i++) {
-		struct unit *unit = sup->units[i];
-		char name[LIMIT_NAME + 1];
-
-		if (!unit || unit->intent.removing || !unit_path(unit) || is_listed(dir, unit_path(unit)))
-			continue;
-		(void)str_copy(name, sizeof(name), unit->config->name);
-		remove_unit(unit, false, reload->by);
-		tell(reload, RELOAD_REMOVED, name, "its file is gone");
-	}
-}
-
-int supervisor_reload(struct supervisor *sup, const struct actor *by, struct reload_result *out, reload_fn fn, void *data,
-		      struct error *err)
-{
-	struct reload reload = { .sup = sup, .by = by, .fn = fn, .data = data };
-	struct loaded_dir dir = { 0 };
-	int r;
-
-	if (core_is_shutting_down(sup->core))
-		return error_set(err, ESHUTDOWN, "the server is shutting down");
-	r = read_dirs(sup, &dir, false, err);
-	for (size_t i = 0; r == 0 && i < dir.n; i++) {
-		struct loaded *item = &dir.items[i];
-
-		if (item->config) {
-			reload_one(&reload, item);
-		} else {
-			AUTO(strbuf_fini) struct strbuf text = STRBUF(4096);
-
-			problems_format(&item->problems, item->path, &text);
-			tell(&reload, RELOAD_INVALID, item->name, strbuf_str(&text));
-		}
-	}
-	if (r == 0)
-		remove_vanished(&reload, &dir);
-	loaded_dir_fini(&dir);
-	if (r < 0)
-		return r;
-	supervisor_announce(sup, EVENT_RELOAD, "", by->via);
-	events_tell(&sup->events);
-	if (out)
-		*out = reload.result;
-	return 0;
 }

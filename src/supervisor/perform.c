@@ -248,6 +248,7 @@ void announce_prepare(struct supervisor *sup, const struct effect *e)
 /* The event itself was published with the record. */
 static void announced(struct supervisor *sup, struct unit *unit, const struct effect *e)
 {
+	trial_look_soon(unit);
 	if (unit->intent.removing && is_down((enum service_state)e->to))
 		(void)loop_defer(sup->loop, manage_forget_removed, sup);
 }
@@ -256,6 +257,8 @@ static void critical_failed(struct supervisor *sup, struct unit *unit, const str
 {
 	const struct actor by = { .uid = 0, .via = "critical" };
 
+	if (unit->old)
+		return; /* its old definition is about to come back */
 	if (sup->exit_code == 0)
 		sup->exit_code = e->code ? e->code : 1;
 	state_globals(sup->state)->exit_code = sup->exit_code;

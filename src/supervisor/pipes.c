@@ -98,6 +98,17 @@ static void log_opts(const struct unit *unit, struct log_service_opts *out)
 	};
 }
 
+void unit_set_log_options(struct unit *unit)
+{
+	struct log_service_opts opts;
+
+	if (!unit->log)
+		return;
+	log_opts(unit, &opts);
+	if (log_service_set(unit->log, &opts) < 0)
+		diag(DIAG_WARN, "%s: no memory to change the options of its log: the old ones stay", unit->config->name);
+}
+
 /* The last descriptors are for the control socket, files and spawns: services that don't fit must not take the server's voice. */
 static bool is_reserved(int fd)
 {

@@ -180,6 +180,17 @@ static void on_exited(pid_t pid, int code, int status, void *data)
 	launch_on_exited(data, pid, code, status);
 }
 
+static void reload_by_signal(struct supervisor *sup, const struct actor *by)
+{
+	struct change_set set;
+	struct error err;
+
+	if (supervisor_reload(sup, by, &set, &err) < 0)
+		diag(DIAG_ERROR, "reload: %s", err.msg);
+	else
+		changes_fini(&set);
+}
+
 static void on_signal(int signo, void *data)
 {
 	struct supervisor *sup = data;
@@ -203,7 +214,7 @@ static void on_signal(int signo, void *data)
 		break;
 	case SIGHUP:
 		diag(DIAG_INFO, "%s: reloading", name);
-		(void)supervisor_reload(sup, &by, NULL, NULL, NULL, NULL);
+		reload_by_signal(sup, &by);
 		break;
 	default:
 		diag(DIAG_INFO, "%s: ignored", name);
@@ -328,13 +339,14 @@ int supervisor_new(const struct supervisor_options *options, struct supervisor *
 	sup->on_incident = options->on_incident;
 	sup->on_hand_over = options->on_hand_over;
 	sup->data = options->data;
-	sup->state_slot = sup->definitions_slot = sup->events_slot = KEEPER_NO_SLOT;
+	sup->state_slot = sup->definitions_slot = sup->events_slot = sup->journal_slot = KEEPER_NO_SLOT;
 	sup->events.fd = -1;
 	list_init(&sup->events.listeners);
 	list_init(&sup->invalid);
 	list_init(&sup->waiting);
 	list_init(&sup->draining);
 	list_init(&sup->exec_probes);
+	list_init(&sup->trials);
 	r = build(sup, options, err);
 	if (r < 0) {
 		supervisor_free(sup);
@@ -369,6 +381,7 @@ void supervisor_free(struct supervisor *sup)
 	keeper_link_free(sup->keeper);
 	loop_timer_free(sup->shutdown_timer);
 	loop_timer_free(sup->drain_timer);
+	loop_timer_free(sup->trial_timer);
 	children_fini(&sup->children);
 	free(sup->queue);
 	for (size_t i = 0; i < sup->dirs_n; i++)
@@ -411,6 +424,8 @@ int supervisor_info(const struct supervisor *sup, uint32_t id, struct supervisor
 		.exit_signal = record->exit_signal,
 		.has_exited = record->flags & RECORD_HAS_EXITED,
 		.oom_kills = unit->oom,
+		.undone = unit->undone,
+		.on_trial = unit->old != NULL,
 	};
 	probes_info(unit, out);
 	return 0;
@@ -448,7 +463,7 @@ bool supervisor_settled(const struct supervisor *sup, uint32_t id)
 {
 	const struct unit *unit = unit_at(sup, id);
 
-	return !unit || (!unit->next && !unit->intent.removing && !unit->last.exit.pid && core_is_settled(sup->core, id));
+	return !unit || (!unit->next && !unit->old && !unit->intent.removing && !unit->last.exit.pid && core_is_settled(sup->core, id));
 }
 
 int supervisor_event_after(const struct supervisor *sup, uint64_t cursor, struct supervisor_event *out, uint64_t *out_lost)

@@ -22,6 +22,7 @@
 #include "log/line.h"
 #include "supervisor/incident.h"
 
+struct change_set;
 struct core;
 struct health_counts;
 struct log_engine;
@@ -114,6 +115,8 @@ struct supervisor_info {
 	unsigned int health_attempts;  /* probes that failed in a row */
 	usec_t health_duration;        /* of the last probe; 0: none yet */
 	unsigned int oom_kills;        /* processes of the last run that the kernel killed for memory */
+	const char *undone;            /* why its last new definition was taken back, or NULL */
+	bool on_trial;                 /* its definition is new, and has not come up yet */
 	const char *status_text;       /* what the service says it is doing (sd_notify STATUS=), or "" */
 };
 
@@ -170,10 +173,10 @@ int supervisor_restart(struct supervisor *sup, const char *name, const struct ac
 /** Send `signo` to the process group of the service (`leader_only`: to its main process alone). -ESRCH: it has no process. */
 int supervisor_kill(struct supervisor *sup, const char *name, int signo, bool leader_only, const struct actor *by,
 		    struct error *err);
-/** Add a definition; takes `config` over on success. `persist`: write it to the first service directory (atomically) too. */
+/** Add a definition; takes `config` over in any case. `persist`: write it to the first service directory (atomically) too. */
 int supervisor_add(struct supervisor *sup, struct service_config *config, bool persist, const struct actor *by,
 		   struct error *err);
-/** Create or replace; a running service is stopped first and started again with the new definition. Takes `config` over on success. */
+/** Create or replace, as a reload of its file would (change.h). Takes `config` over in any case. */
 int supervisor_set(struct supervisor *sup, struct service_config *config, bool persist, const struct actor *by,
 		   struct error *err);
 /** Stop it, forget it, and delete its file if it has one in a service directory. */
@@ -185,16 +188,10 @@ int supervisor_forget(struct supervisor *sup, const char *name, const struct act
  * there is neither; -EINVAL: the file is not valid, with all its problems.
  */
 int supervisor_monitor(struct supervisor *sup, const char *name, const struct actor *by, struct error *err);
-/** What a reload did: counts and, for each service touched, one line. Fixed memory is not enough, so lines come by callback. */
-struct reload_result {
-	unsigned int added, changed, restarted, removed, unchanged, invalid;
-};
-enum reload_action { RELOAD_ADDED, RELOAD_CHANGED, RELOAD_RESTARTED, RELOAD_REMOVED, RELOAD_INVALID, RELOAD_ACTION_N };
-/** `text`: for RELOAD_INVALID the error with file:line:column, else the keys that changed. */
-typedef void (*reload_fn)(enum reload_action action, const char *name, const char *text, void *data);
-/** Read the directories again and apply what changed; `fn` may be NULL. */
-int supervisor_reload(struct supervisor *sup, const struct actor *by, struct reload_result *out, reload_fn fn, void *data,
-		      struct error *err);
+/** Read the directories again and apply what changed. On success `*out` is for changes_fini(); it tells what was done. */
+int supervisor_reload(struct supervisor *sup, const struct actor *by, struct change_set *out, struct error *err);
+/** The same for a set that was read already; it is freed on failure. */
+int supervisor_reload_set(struct supervisor *sup, const struct actor *by, struct change_set *set, struct error *err);
 /** Tell one running service to read its files again: its reload_command, else its reload_signal. -ESRCH: it has no process; -EBUSY: another command of it runs. */
 int supervisor_reload_service(struct supervisor *sup, const char *name, const struct actor *by, struct error *err);
 /** Stop all services in order, then call on_done(0). Asking again is harmless. */
@@ -243,6 +240,7 @@ enum supervisor_event_kind {
 	EVENT_RELOAD,
 	EVENT_SHUTDOWN,
 	EVENT_UPGRADE, /* another server has taken over, or could not */
+	EVENT_UNDONE,  /* a new definition did not come up, the old one is back */
 	EVENT_KIND_N
 };
 

@@ -65,6 +65,8 @@ static void answer(struct unit *unit, enum task_kind kind, uint64_t run, const s
 
 	if (kind == TASK_PRE_START) {
 		event.kind = exit->code == 0 ? EV_PRE_START_DONE : EV_PRE_START_FAILED;
+		if (exit->code != 0)
+			unit_apply_next(unit);
 		event.code = exit->code;
 		event.signal = exit->signal;
 	} else if (kind == TASK_POST_STOP) {

@@ -58,28 +58,18 @@ const char *unit_path(const struct unit *unit)
 	return unit->config->path ? unit->config->path : unit->path;
 }
 
-uint32_t unit_definition_slot(uint32_t id, bool next)
+/* The first two of all services come first, since these two most services have: the others are rare. */
+uint32_t unit_definition_slot(uint32_t id, enum definition which)
 {
-	return 2 * id + next;
+	uint32_t rare = which == DEFINITION_OLD || which == DEFINITION_UNDONE ? DEFINITIONS_RARE : 0;
+
+	return rare + 2 * id + (which == DEFINITION_NEXT || which == DEFINITION_UNDONE);
 }
 
-/* The first line is the path of the file (or empty), the rest the configuration as JSON. */
-static int store(struct unit *unit, const struct service_config *config, uint32_t slot)
+static int put_text(struct supervisor *sup, uint32_t slot, const char *text, size_t len)
 {
-	struct supervisor *sup = unit->sup;
-	const char *path = config->path ? config->path : unit_path(unit);
-	AUTO(strbuf_fini) struct strbuf text = STRBUF(LIMIT_CONFIG_FILE);
-	json_t *json = config_to_json(config);
-	AUTO(auto_free) char *encoded = json ? json_dumps(json, JSON_COMPACT) : NULL;
-	int r;
+	int r = definitions_put(sup->definitions, slot, text, len);
 
-	json_decref(json);
-	if (!encoded)
-		return -ENOMEM;
-	(void)strbuf_addf(&text, "%s\n%s", path ? path : "", encoded);
-	if (text.failed)
-		return -ENOMEM;
-	r = definitions_put(sup->definitions, slot, text.data, text.len);
 	if (r == 0 && definitions_compact(sup->definitions) == 1) {
 		int fd = definitions_fd(sup->definitions);
 
@@ -88,21 +78,36 @@ static int store(struct unit *unit, const struct service_config *config, uint32_
 	return r;
 }
 
-int unit_store_definition(struct unit *unit)
+/* The first line is the path of the file (or empty), the rest the configuration as JSON. */
+int unit_put_definition(struct unit *unit, const struct service_config *config, enum definition which)
 {
-	return store(unit, unit->config, unit_definition_slot(unit->id, false));
+	AUTO(strbuf_fini) struct strbuf text = STRBUF(LIMIT_CONFIG_FILE);
+	uint32_t slot = unit_definition_slot(unit->id, which);
+	AUTO(auto_free) char *encoded = NULL;
+	const char *path;
+	json_t *json;
+
+	if (!config)
+		return put_text(unit->sup, slot, "", 0);
+	path = config->path ? config->path : unit_path(unit);
+	json = config_to_json(config);
+	encoded = json ? json_dumps(json, JSON_COMPACT) : NULL;
+	json_decref(json);
+	if (!encoded)
+		return -ENOMEM;
+	(void)strbuf_addf(&text, "%s\n%s", path ? path : "", encoded);
+	return text.failed ? -ENOMEM : put_text(unit->sup, slot, text.data, text.len);
 }
 
 void unit_set_next(struct unit *unit, struct service_config *next)
 {
-	uint32_t slot = unit_definition_slot(unit->id, true);
 	int r;
 
 	if (!next && !unit->next)
 		return;
 	config_free(unit->next);
 	unit->next = next;
-	r = next ? store(unit, next, slot) : definitions_put(unit->sup->definitions, slot, "", 0);
+	r = unit_put_definition(unit, next, DEFINITION_NEXT);
 	if (r < 0)
 		diag(DIAG_WARN, "%s: its next definition could not be put on record: %s", unit->config->name, strerror(-r));
 }
@@ -134,6 +139,7 @@ int unit_new(struct supervisor *sup, uint32_t id, struct service_config *config,
 	list_init(&unit->pipes);
 	list_init(&unit->waiting);
 	list_init(&unit->draining);
+	list_init(&unit->trial);
 	sup->units[id] = unit;
 	*out = unit;
 	return 0;
@@ -161,7 +167,7 @@ int unit_add(struct supervisor *sup, struct service_config *config, struct unit 
 	}
 	r = unit_new(sup, id, config, &unit);
 	if (r == 0)
-		r = unit_store_definition(unit);
+		r = unit_put_definition(unit, unit->config, DEFINITION_NOW);
 	if (r < 0) {
 		if (unit_at(sup, id))
 			unit_at(sup, id)->config = NULL;
@@ -192,7 +198,8 @@ int unit_set_config(struct unit *unit, struct service_config *config, struct err
 	ship_changed(sup);
 	unit_check_limits(unit);
 	unit_apply_limits(unit);
-	r = unit_store_definition(unit);
+	unit_set_log_options(unit);
+	r = unit_put_definition(unit, config, DEFINITION_NOW);
 	if (r < 0)
 		diag(DIAG_WARN, "%s: its new definition could not be put on record (%s): a restart of the server would bring back the old one",
 		     config->name, strerror(-r));
@@ -215,6 +222,9 @@ void unit_free(struct unit *unit)
 	unit_close_cgroup(unit, core_is_shutting_down(unit->sup->core));
 	config_free(unit->config);
 	config_free(unit->next);
+	config_free(unit->old);
+	free(unit->undone);
+	list_remove(&unit->trial);
 	free(unit->path);
 	free(unit);
 }
@@ -242,7 +252,8 @@ void unit_forget(struct unit *unit)
 	supervisor_prepare(sup, EVENT_REMOVED, name, "");
 	state_release(sup->state, unit->id);
 	events_publish(&sup->events);
-	(void)definitions_put(sup->definitions, unit_definition_slot(unit->id, false), "", 0);
+	trial_forget(unit);
+	(void)unit_put_definition(unit, NULL, DEFINITION_NOW);
 	unit_set_next(unit, NULL);
 	unit_free(unit);
 	ship_changed(sup);

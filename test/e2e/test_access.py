@@ -36,7 +36,7 @@ ADMIN = """system.shutdown system.reboot system.prepare_restart service.set serv
 CLASS = {**dict.fromkeys(READ, "read"), **dict.fromkeys(CONTROL, "control"), **dict.fromkeys(ADMIN, "admin")}
 LAST = ("service_delete", "service.delete", "service.remove", "service_forget")
 MORE = {"service.kill": {"signal": "CONT"}, "service_kill": {"signal": "CONT"}, "service.wait": {"state": "running", "timeout_ms": 1},
-        "service_create": {"content": {"exec": SLEEP}}, "subscription.end": {"subscription": 999}, "service.start_all": {"names": "web1"},
+        "service.preview": {"event": "stop"}, "service_create": {"content": {"exec": SLEEP}}, "subscription.end": {"subscription": 999}, "service.start_all": {"names": "web1"},
         "service.stop_all": {"names": "web1"}, "service.delete_all": {"names": "nothing*"}}
 DEFINES = {"service.set", "service.add", "service.create", "service.register", "service.monitor", "service.update"}
 

@@ -25,7 +25,8 @@ CALLS = [
     ("service.set", {"service": {"name": "new1", "exec": SLEEP}}), ("service.add", {"config": {"service": {"name": "new2", "exec": SLEEP}}}),
     ("service.create", {"service": {"name": "new3", "exec": SLEEP}}), ("service.register", {"service": {"name": "new4", "exec": SLEEP}}),
     ("service.monitor", {"service": {"name": "new5", "exec": SLEEP}}), ("service.update", {"service": {"name": "new5", "exec": SLEEP}}),
-    ("service.delete", ["new1"]), ("service.remove", ["new2"]), ("service.reload", None),
+    ("service.delete", ["new1"]), ("service.remove", ["new2"]), ("service.reload", None), ("config.plan", None), ("config.apply", {}),
+    ("service.preview", {"event": "stop", "name": "db"}),
     ("service.stop_all", {"names": "new*"}), ("service.start_all", {"names": "web"}),
     ("logs.get", ["web"]), ("logs.tail", ["web"]), ("logs.filter", {"service": "web"}), ("logs.query", {"names": "*"}),
     ("logs.follow", {"name": "web", "lines": 1}), ("events.subscribe", {"cursor": 0}), ("subscription.end", [1]),
@@ -242,6 +243,8 @@ def test_a_stranger_may_do_nothing(server):
             params = {"service": "web"}
         if method["name"] == "subscription.end":
             params = {"subscription": 1}
+        if method["name"] == "service.preview":
+            params = {"event": "stop", "name": "web"}
         calls.append((method["name"], params))
     for (method, _), said in zip(calls, as_nobody(server, calls)):
         assert said.get("code") == -32020, (method, said)

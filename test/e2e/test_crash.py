@@ -218,9 +218,10 @@ def test_a_removal_goes_on(server):
     path = server.add("web", SLOW_TO_STOP.format(word="up"))
     server.start()
     server.wait_line("web", "up")
-    server.rpc("service.remove", {"name": "web"})
-    stopping(server, "web")
-    server.kill_brain()
+    with server.connect() as rpc:
+        rpc.send_bytes(b'{"jsonrpc": "2.0", "id": 1, "method": "service.remove", "params": {"name": "web"}}\n')  # answered when it is gone
+        stopping(server, "web")
+        server.kill_brain()
     wait_for(lambda: "web" not in server.all(), 10, "it is forgotten")
     assert not path.exists()
 

@@ -12,6 +12,7 @@
 #include "log/log.h"
 #include "process/stats.h"
 #include "supervisor/ship.h"
+#include "supervisor/change.h"
 
 #define FAKE_PID 0x7ffffff0 /* above any pid_max: /proc has nothing of it */
 #define QUEUE_MAX 64
@@ -310,13 +311,15 @@ int supervisor_survivors(struct supervisor *sup, uint32_t id, struct tree_list *
 
 static int put(struct supervisor *sup, struct service_config *config, struct error *err)
 {
+	int r = 0;
+
 	sup->calls++;
 	if (core_find(sup->core, config->name) != CORE_NONE)
-		return error_set(err, EEXIST, "'%s' exists", config->name);
-	if (fake_add(sup, config->name, NULL, NULL) == CORE_NONE)
-		return error_set(err, ENOMEM, "no room");
+		r = error_set(err, EEXIST, "'%s' exists", config->name);
+	else if (fake_add(sup, config->name, NULL, NULL) == CORE_NONE)
+		r = error_set(err, ENOMEM, "no room");
 	config_free(config);
-	return 0;
+	return r;
 }
 
 int supervisor_add(struct supervisor *sup, struct service_config *config, bool persist, const struct actor *by,
@@ -362,14 +365,53 @@ int supervisor_monitor(struct supervisor *sup, const char *name, const struct ac
 	return supervisor_start(sup, name, false, by, err);
 }
 
-int supervisor_reload(struct supervisor *sup, const struct actor *by, struct reload_result *out, reload_fn fn, void *data,
-		      struct error *err)
+/* One service that would be restarted, and a bad file. */
+int changes_read(struct supervisor *sup, bool quiet, struct change_set *out, struct error *err)
 {
+	static char broken[] = "bad.toml:1:1: broken\n";
+	static struct change v[] = {
+		{ .kind = CHANGE_RESTART, .name = "web" },
+		{ .kind = CHANGE_INVALID, .name = "bad", .text = broken },
+	};
+
+	(void)sup;
+	(void)quiet;
+	(void)err;
+	*out = (struct change_set){ .v = v, .n = ARRAY_LEN(v), .digest = "0123456789abcdef" };
+	return 0;
+}
+
+int changes_preview(struct supervisor *sup, const struct change_set *set, struct plan *out, struct error *err)
+{
+	const struct plan_change change = { .kind = PLAN_SHUTDOWN };
+
+	(void)set;
+	return plan_make(sup->core, &change, 1, time_boottime(), out, err);
+}
+
+void changes_fini(struct change_set *set)
+{
+	(void)set;
+}
+
+const char *change_kind_name(enum change_kind kind)
+{
+	return kind == CHANGE_RESTART ? "restart" : "invalid";
+}
+
+int supervisor_reload(struct supervisor *sup, const struct actor *by, struct change_set *out, struct error *err)
+{
+	int r = changes_read(sup, false, out, err);
+
+	return r < 0 ? r : supervisor_reload_set(sup, by, out, err);
+}
+
+int supervisor_reload_set(struct supervisor *sup, const struct actor *by, struct change_set *set, struct error *err)
+{
+	(void)set;
 	(void)by;
 	(void)err;
 	sup->calls++;
-	*out = (struct reload_result){ .invalid = 1 };
-	fn(RELOAD_INVALID, "bad", "bad.toml:1:1: broken\n", data);
 	return 0;
 }
 

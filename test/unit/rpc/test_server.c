@@ -139,6 +139,9 @@ static void test_calls(void **state)
 	expect(&rig, fd, CALL("service.set", "{\"service\":{\"name\":\"new\"}}"), "-32011", "\"errors\":[");
 	expect(&rig, fd, CALL("service.delete", "[\"new\"]"), "\"ok\":true", "");
 	expect(&rig, fd, CALL("service.reload", "null"), "broken\"", "\"invalid\":1");
+	expect(&rig, fd, CALL("config.plan", "null"), "\"action\":\"restart\"", "\"digest\":\"0123456789abcdef\"");
+	expect(&rig, fd, CALL("config.apply", "{\"digest\":\"0123456789abcdef\"}"), "\"restarted\":1", "\"ok\":true");
+	expect(&rig, fd, CALL("config.apply", "{\"digest\":\"feed\"}"), "-32011", "does not hold any more");
 	expect(&rig, fd, CALL("service_list", "null"), "{\"db\":\"Unknown\",\"web\":\"Unknown\"}", "");
 	expect(&rig, fd, CALL("service.start_all", "null"), "\"started\":[\"db\",\"web\"]", "\"failed\":[]");
 	expect(&rig, fd, CALL("service_status", "[\"web\"]"), "\"after\":{\"db\":\"Running\"}", "\"target\":\"Up\"");
