@@ -8,7 +8,7 @@ build="gcc g++ meson ninja-build pkg-config libc6-dev libjansson-dev libtomlplus
 demo="redis-server redis-tools nginx-light curl procps"
 test="$build $demo clang libclang-rt-14-dev llvm libcmocka-dev python3 python3-pytest python3-pytest-xdist python3-jsonschema
 	python3-pytest-timeout python3-prometheus-client postgresql procps psmisc strace util-linux socat shellcheck codespell
-	scdoc mandoc"
+	scdoc mandoc openssl rsyslog haproxy clickhouse-server"
 
 policy=/usr/sbin/policy-rc.d
 made_policy=

@@ -29,7 +29,7 @@ SECTION_OF = {key: section for section, keys in SECTIONS.items() for key in keys
 
 
 def binary(name):
-    for folder in ("src/server", "src/keeper", "src/worker", "src/cli", "test/soak", "test/upgrade", "bin", "."):
+    for folder in ("src/server", "src/keeper", "src/worker", "src/cli", "test/soak", "test/upgrade", "test/receivers", "bin", "."):
         path = BUILD / folder / name
         if path.is_file():
             return path
