@@ -7,7 +7,7 @@ set -eu
 build="gcc g++ meson ninja-build pkg-config libc6-dev libjansson-dev libtomlplusplus-dev libzstd-dev zlib1g-dev libcurl4-openssl-dev libpcre2-dev"
 demo="redis-server redis-tools nginx-light curl procps"
 test="$build $demo clang libclang-rt-14-dev llvm libcmocka-dev python3 python3-pytest python3-pytest-xdist python3-jsonschema
-	python3-pytest-timeout python3-prometheus-client postgresql procps psmisc strace util-linux socat shellcheck codespell
+	python3-pytest-timeout python3-prometheus-client postgresql procps psmisc strace util-linux socat shellcheck codespell mypy
 	scdoc mandoc openssl rsyslog haproxy clickhouse-server"
 
 policy=/usr/sbin/policy-rc.d
