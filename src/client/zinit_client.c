@@ -561,3 +561,8 @@ const json_t *zinit_error_data(const struct zinit_client *client)
 {
 	return client->error_data;
 }
+
+const char *zinit_library_version(void)
+{
+	return ZINIT_VERSION;
+}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A client of the zinit server: JSON-RPC 2.0, one object a line, on a unix stream socket.
+ * A client of the zinit server: JSON-RPC 2.0, one object a line, on a unix stream socket. Installed as <zinit.h>, for
+ * libzinit (pkg-config libzinit); the same code is within the command line tool.
  *
  * A `struct zinit_client` is one connection. Requests may be sent ahead of their answers (zinit_send), and answers
  * are taken by id in any order (zinit_wait); zinit_call() does both. Notifications that arrive meanwhile (events, log
@@ -20,6 +21,10 @@
 #include <jansson.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 #define ZINIT_MESSAGE_MAX 512
 #define ZINIT_HINT_MAX 192
@@ -105,5 +110,12 @@ const json_t *zinit_error_data(const struct zinit_client *client);
  * none came in time. Fails with ZINIT_LOST or ZINIT_PROTOCOL.
  */
 int zinit_dispatch(struct zinit_client *client, int timeout_ms, struct zinit_error *err);
+
+/** The version of this library, "0.4.0"; static. */
+const char *zinit_library_version(void);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
