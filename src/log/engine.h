@@ -39,7 +39,10 @@ struct log_source {
 	uint32_t pipe_bytes;
 	uint32_t tag;          /* the caller's */
 	enum log_stream stream;
+	usec_t drain_until;    /* a service that blocks: the end of its run is told then, whatever waits for the store */
 	bool draining;
+	bool lingers;          /* it was told so, and last words are still in the pipe */
+	bool gives_up;         /* they are read even if lines are lost by it */
 	bool watched;          /* in the epoll set */
 };
 

@@ -29,6 +29,10 @@
 #define PIPE_HOT (256U << 10)
 /* What is in the way is looked at again after so long, if nothing tells before. */
 #define RETRY_MSEC 100
+/* How long the end of a run may wait for last words that wait for the store (on_full = "block"). */
+#define LAST_WORDS_USEC (500 * USEC_PER_MSEC)
+/* Pipes of ended runs that still wait; each holds up to PIPE_HOT bytes of the kernel's memory. */
+#define LINGER_MAX 4
 /* A store that has not written anything for so long hangs in the disk and is not waited for, ... */
 #define PATIENCE_USEC (300 * USEC_PER_MSEC)
 /* ... for so long at first, and twice as long each time that it still hangs. */
@@ -105,15 +109,17 @@ static bool store_hangs(struct log_engine *e, usec_t now)
 }
 
 /*
- * The line that must not be overwritten yet. A service that blocks waits for the store as long as it takes, but for its
- * last words; one that drops waits while the store writes anything, for then the processor is the limit and not the disk.
+ * The line that must not be overwritten yet. A service that blocks waits for the store as long as it takes; one that drops
+ * waits while the store writes anything, for then the processor is the limit and not the disk.
  */
-static uint64_t held_line(struct log_service *svc, struct store_log *l, bool last_words, usec_t now)
+static uint64_t held_line(const struct log_source *src, struct store_log *l, usec_t now)
 {
-	if (!l)
+	struct log_service *svc = src->svc;
+
+	if (!l || src->gives_up)
 		return UINT64_MAX;
 	svc->seen_seq = store_log_seq(l);
-	if (svc->opts.on_full == LOG_FULL_BLOCK && !last_words)
+	if (svc->opts.on_full == LOG_FULL_BLOCK)
 		return svc->seen_seq;
 	return store_log_error(l) || store_hangs(svc->engine, now) ? UINT64_MAX : svc->seen_seq;
 }
@@ -154,7 +160,7 @@ static int flush(struct log_source *src, struct ring *r, struct turn *t)
 	struct ring_source id = { src->run, src->stream, (uint16_t)src->tag };
 	struct store_log *store = service_store(src->svc, r);
 
-	ring_hold(r, held_line(src->svc, store, src->draining, t->now));
+	ring_hold(r, held_line(src, store, t->now));
 	if (ring_flush(r, &id, t->ts) < 0) {
 		hold(src->svc, store, t->now);
 		stall(src);
@@ -264,7 +270,7 @@ static int pull(struct log_source *src, uint32_t *want, struct turn *t)
 	}
 	store = service_store(src->svc, r);
 	head = ring_head(r);
-	ring_hold(r, held_line(src->svc, store, src->draining, t->now));
+	ring_hold(r, held_line(src, store, t->now));
 	while (*want) {
 		got = ring_pull(r, src->fd, &id, *want, t->ts, flags);
 		if (got <= 0)
@@ -306,6 +312,37 @@ static void finish_drains(struct log_service *svc)
 	}
 }
 
+/* The oldest of too many that linger gives up: a service that crashes again and again must not pile up pipes. */
+static void bound_lingering(struct log_service *svc)
+{
+	struct log_source *oldest = NULL;
+	struct log_source *src;
+	unsigned int n = 0;
+
+	LIST_FOREACH(src, &svc->sources, node) {
+		if (!src->lingers || src->gives_up)
+			continue;
+		n++;
+		oldest = oldest ? oldest : src;
+	}
+	if (n > LINGER_MAX)
+		oldest->gives_up = true;
+}
+
+/*
+ * Last words wait for the store. The end of the run is told in time all the same: then the rest stays in the pipe, and is
+ * read as that run's when the store has moved.
+ */
+static void drain_stalled(struct log_source *src, const struct turn *t)
+{
+	if (src->svc->opts.on_full != LOG_FULL_BLOCK || t->now < src->drain_until)
+		return;
+	src->draining = false;
+	src->drain_left = 0;
+	src->lingers = true;
+	bound_lingering(src->svc);
+}
+
 /* Go on draining a pipe of a run whose leader is gone; ends the pipe if nobody holds it. */
 static void drain_source(struct log_source *src, struct turn *t)
 {
@@ -316,8 +353,10 @@ static void drain_source(struct log_source *src, struct turn *t)
 		uint32_t before = src->drain_left;
 		int code = pull(src, &src->drain_left, t);
 
-		if (code == -EAGAIN)
+		if (code == -EAGAIN) {
+			drain_stalled(src, t);
 			return;
+		}
 		if (code < 0 || src->drain_left == before)
 			break;
 	}
@@ -327,8 +366,10 @@ static void drain_source(struct log_source *src, struct turn *t)
 		return;
 	}
 	r = atomic_load_explicit(&src->svc->ring, memory_order_relaxed);
-	if (r && flush(src, r, t) < 0)
+	if (r && flush(src, r, t) < 0) {
+		drain_stalled(src, t);
 		return;
+	}
 	src->draining = false;
 }
 
@@ -373,7 +414,10 @@ void reader_attach(struct log_msg *msg)
 	if (!watch(src))
 		stall(src);
 	/* The last read of the server before us waits for the store. */
-	if (r && ring_settle(r) < 0)
+	if (!r)
+		return;
+	ring_hold(r, held_line(src, service_store(src->svc, r), time_boottime()));
+	if (ring_settle(r) < 0)
 		stall(src);
 }
 
@@ -403,6 +447,7 @@ void reader_drain(struct log_msg *msg)
 		if (src->run != d->run)
 			continue;
 		src->draining = true;
+		src->drain_until = t.now + LAST_WORDS_USEC;
 		/* The leader is gone: all it wrote is in the pipe now. What comes after is a stranger's. */
 		src->drain_left = ioctl(src->fd, FIONREAD, &n) == 0 && n > 0 ? (uint32_t)n : 0;
 		if (src->drain_left)
@@ -435,8 +480,10 @@ void reader_remove(struct log_msg *msg)
 	turn_begin(&t);
 	LIST_FOREACH(src, &svc->sources, node) {
 		left = BUDGET;
-		src->draining = true;
-		(void)pull(src, &left, &t);
+		if (pull(src, &left, &t) == -EAGAIN) {
+			src->gives_up = true; /* what is in the way is lost, and counted */
+			(void)pull(src, &left, &t);
+		}
 		unwatch(src);
 		list_remove(&src->stalled);
 		list_remove(&src->node);

@@ -57,9 +57,9 @@ void ring_recover(struct ring *r)
 	atomic_store(&r->h->head, w->st.head);
 	/* Lines that wait for the store must not be overwritten by finding new ones. */
 	ring_store_get(r, &store);
-	if (store.segment_no)
-		w->hold = store.seq;
+	w->hold = store.seq;
 	(void)ring_settle(r);
+	w->hold = UINT64_MAX;
 }
 
 static uint64_t next_random(struct ring_writer *w)

@@ -302,6 +302,30 @@ static void test_more_empty_lines_than_the_index_holds(void **state)
 	teardown(&f);
 }
 
+/* Killed in the middle of making lines, before the store had written any: the next writer's opening drops none of them. */
+static void test_lines_wait_over_a_kill_before_the_first_is_stored(void **state)
+{
+	struct ring_opts opts = { .max_bytes = RING_BYTES_MIN };
+	struct fixture f = setup(&opts);
+	char block[16384];
+	struct ring *next;
+
+	(void)state;
+	memset(block, '\n', sizeof(block));
+	ring_hold(f.ring, 0);
+	assert_int_equal(fd_write_all(f.out[1], block, sizeof(block)), 0);
+	while (ring_pull(f.ring, f.out[0], &out1, 0, T0, 0) > 0)
+		continue;
+	assert_true(ring_head(f.ring) < sizeof(block)); /* the index is full */
+	assert_int_equal(ring_open(f.fd, &opts, &next), 0);
+	assert_int_equal(ring_tail(next), 0);
+	ring_hold(next, UINT64_MAX);
+	assert_int_equal(ring_settle(next), 0);
+	assert_true(ring_tail(next) > 0);
+	ring_unref(next);
+	teardown(&f);
+}
+
 static void test_held_lines_stop_the_writer(void **state)
 {
 	struct ring_opts opts = { .max_bytes = RING_BYTES_MIN };
@@ -512,6 +536,7 @@ int main(void)
 		cmocka_unit_test(test_wrap_keeps_what_fits),
 		cmocka_unit_test(test_more_empty_lines_than_the_index_holds),
 		cmocka_unit_test(test_held_lines_stop_the_writer),
+		cmocka_unit_test(test_lines_wait_over_a_kill_before_the_first_is_stored),
 		cmocka_unit_test(test_rate_limit_counts_and_tells),
 		cmocka_unit_test(test_reopened_ring_goes_on),
 		cmocka_unit_test(test_not_a_ring),
