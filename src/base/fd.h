@@ -19,6 +19,11 @@ int fd_write_all(int fd, const void *data, size_t len);
 int fd_make_dirs(const char *path, mode_t mode);
 /** Set or clear O_NONBLOCK. Returns 0 or negative errno. */
 int fd_set_nonblock(int fd, bool on);
+/**
+ * Lock byte `at` of a file that is open for writing. The lock belongs to the open file, whoever holds a descriptor of it, and
+ * goes with the last of them. Does not wait. Returns 0, -EBUSY: somebody else has it, or another negative errno.
+ */
+int fd_lock_byte(int fd, off_t at);
 /** Set or clear FD_CLOEXEC. Returns 0 or negative errno. */
 int fd_set_cloexec(int fd, bool on);
 /**

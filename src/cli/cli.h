@@ -40,7 +40,7 @@ struct options {
 	int lines;         /* -1: not given */
 	const char *since, *until, *grep, *stream, *output, *state, *cursor;
 	bool json, quiet, help, version;
-	bool tree, follow, no_wait, all, persist, force, leader, names;
+	bool tree, follow, no_wait, all, persist, force, leader, names, stats;
 };
 
 struct cli {

@@ -197,6 +197,8 @@ int cmd_logs(struct cli *cli, int argc, char **argv)
 	bool several = argc != 1 || strpbrk(argv[0], "@*?");
 	int code;
 
+	if (cli->opt.stats)
+		return cmd_logs_stats(cli, argc, argv);
 	logs.question = make_question(cli, argc, argv);
 	if (!logs.question)
 		return EXIT_USAGE;

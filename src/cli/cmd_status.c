@@ -105,6 +105,8 @@ static void print_status(const struct cli *cli, const char *name, const json_t *
 	field_time("started", json_int(answer, "last_start", 0));
 	if (v->pid == 0)
 		field_time("ended", json_int(answer, "last_stop", 0));
+	if (*json_str(answer, "log_error", ""))
+		field("log", json_str(answer, "log_error", ""));
 	field_dependencies(cli, json_object_get(answer, "dependencies"));
 	field_names("blocked_by", v->waiting);
 	field_names("tags", json_object_get(answer, "tags"));

@@ -53,13 +53,15 @@ const struct flag flags[FLAG_N] = {
 	[FLAG_NAMES] = { 0, "names", NULL, FLAG_KIND_BOOL, AT(names), NULL, "Names only, one a line" },
 	[FLAG_LEADER] = { 0, "leader", NULL, FLAG_KIND_BOOL, AT(leader), NULL,
 		"Signal the main process only, not its group" },
+	[FLAG_STATS] = { 0, "stats", NULL, FLAG_KIND_BOOL, AT(stats), NULL,
+		"What became of the lines: read, in memory, on disk, dropped and why" },
 };
 
 #define GLOBAL_FLAGS \
 	(BIT(FLAG_SOCKET) | BIT(FLAG_JSON) | BIT(FLAG_COLOR) | BIT(FLAG_QUIET) | BIT(FLAG_HELP) | BIT(FLAG_TIMEOUT))
 #define LOG_FLAGS \
 	(BIT(FLAG_FOLLOW) | BIT(FLAG_LINES) | BIT(FLAG_SINCE) | BIT(FLAG_UNTIL) | BIT(FLAG_GREP) | BIT(FLAG_STREAM) | \
-	 BIT(FLAG_OUTPUT) | BIT(FLAG_ALL))
+	 BIT(FLAG_OUTPUT) | BIT(FLAG_ALL) | BIT(FLAG_STATS))
 
 const struct command commands[] = {
 	{ "list", "ls", "", GROUP_LOOK, 0, 0, BIT(FLAG_NAMES), "All services: state, pid, uptime, restarts, and why one is not running",

@@ -36,6 +36,7 @@ enum flag_id {
 	FLAG_FORCE,
 	FLAG_NAMES,
 	FLAG_LEADER,
+	FLAG_STATS,
 	FLAG_N
 };
 
@@ -103,6 +104,8 @@ int cmd_kill(struct cli *cli, int argc, char **argv);
 int cmd_list(struct cli *cli, int argc, char **argv);
 int cmd_logs(struct cli *cli, int argc, char **argv);
 int cmd_metrics(struct cli *cli, int argc, char **argv);
+/** `zinit logs --stats` */
+int cmd_logs_stats(struct cli *cli, int argc, char **argv);
 int cmd_ping(struct cli *cli, int argc, char **argv);
 int cmd_reload(struct cli *cli, int argc, char **argv);
 int cmd_upgrade(struct cli *cli, int argc, char **argv);

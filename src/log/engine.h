@@ -63,6 +63,7 @@ struct log_service {
 	struct list followed; /* in engine->followed while there are any */
 	struct log_msg adopt_msg;
 	struct log_msg remove_msg;
+	uint64_t followers_lost; /* lines that followers were told are gone */
 	uint32_t refs; /* follows and queries beside the engine itself */
 	bool removed;
 	bool retired; /* the threads are done with it */

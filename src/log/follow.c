@@ -111,8 +111,10 @@ static int tell_gap(struct log_follow *f, const struct ring *r, log_line_fn fn, 
 	};
 	int code = fn(&gap, data);
 
-	if (code == 0)
+	if (code == 0) {
 		f->at.seq = tail;
+		f->svc->followers_lost += gap.lost;
+	}
 	return code;
 }
 

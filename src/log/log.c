@@ -429,7 +429,7 @@ void log_service_stats(struct log_service *svc, struct log_stats *out)
 	struct store_log *l = atomic_load_explicit(&svc->store, memory_order_acquire);
 	struct ring_store at;
 
-	*out = (struct log_stats){ 0 };
+	*out = (struct log_stats){ .followers = atomic_load(&svc->followers), .followers_lost = svc->followers_lost };
 	if (!r)
 		return;
 	ring_counts(r, &out->ring);
@@ -441,5 +441,6 @@ void log_service_stats(struct log_service *svc, struct log_stats *out)
 		return;
 	out->store_behind = out->ring.lines - MIN(at.seq, out->ring.lines);
 	out->store_error = store_log_error(l);
+	out->store_lost_error = store_log_lost_error(l);
 	out->repaired_bytes = store_log_repaired(l);
 }

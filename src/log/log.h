@@ -38,6 +38,10 @@ struct loop;
  */
 typedef void (*log_ended_fn)(struct log_service *svc, enum log_stream stream, uint32_t tag, void *data);
 
+/* In the log directory. Its bytes are locks (fd_lock_byte(); docs/adr/0013): who owns the directory, and who writes to it now. */
+#define LOG_LOCK_FILE ".lock"
+enum log_lock { LOG_LOCK_OWNER, LOG_LOCK_WRITER };
+
 struct log_options {
 	const char *dir;          /* segments go to <dir>/<service>/; NULL: no store at all. Copied. */
 	uint64_t max_total;       /* bytes of all segments together; 0: no bound */
@@ -127,7 +131,10 @@ struct log_stats {
 	uint64_t store_dropped;                /* lines that the store could not keep */
 	uint64_t store_behind;                 /* lines in the ring that are not stored yet */
 	int store_error;                       /* errno of the last failure while it lasts, else 0 */
+	int store_lost_error;                  /* why it dropped lines the last time: errno, or 0: overwritten before it came to them */
 	uint64_t repaired_bytes;               /* torn tail cut off at open */
+	uint64_t followers;                    /* of this server, now */
+	uint64_t followers_lost;               /* lines that they were told are gone, of all of them since this server began */
 };
 void log_service_stats(struct log_service *svc, struct log_stats *out);
 

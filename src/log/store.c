@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,6 +18,7 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "log/log.h"
 #include "log/store_internal.h"
 
 /* Lines gather for so long before they are written, unless many wait. They are safe in the ring meanwhile. */
@@ -37,15 +37,14 @@
 static int lock_file(int fd)
 {
 	struct timespec pause = { .tv_nsec = LOCK_PAUSE_NSEC };
+	int code = -EBUSY;
 
-	for (int i = 0; i < LOCK_TRIES; i++) {
-		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-			return 0;
-		if (errno != EWOULDBLOCK)
-			return -errno;
-		(void)nanosleep(&pause, NULL);
+	for (int i = 0; i < LOCK_TRIES && code == -EBUSY; i++) {
+		code = fd_lock_byte(fd, LOG_LOCK_WRITER);
+		if (code == -EBUSY)
+			(void)nanosleep(&pause, NULL);
 	}
-	return -EBUSY;
+	return code;
 }
 
 int store_open_dir(struct store *s)
@@ -59,7 +58,7 @@ int store_open_dir(struct store *s)
 	code = fd_make_dirs(s->dir, 0750);
 	if (code < 0)
 		return code;
-	if (snprintf(path, sizeof(path), "%s/.lock", s->dir) >= (int)sizeof(path))
+	if (snprintf(path, sizeof(path), "%s/" LOG_LOCK_FILE, s->dir) >= (int)sizeof(path))
 		return -ENAMETOOLONG;
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
@@ -121,6 +120,7 @@ static void rest(struct store_log *l)
 	bool closing;
 
 	list_remove(&l->node);
+	store_close_dir(l);
 	(void)pthread_mutex_lock(&s->lock);
 	closing = atomic_load(&l->closing);
 	if (!closing) {
@@ -455,6 +455,11 @@ uint64_t store_log_seq(const struct store_log *l)
 int store_log_error(const struct store_log *l)
 {
 	return atomic_load_explicit(&l->error, memory_order_relaxed);
+}
+
+int store_log_lost_error(const struct store_log *l)
+{
+	return atomic_load_explicit(&l->lost_error, memory_order_relaxed);
 }
 
 uint64_t store_log_repaired(const struct store_log *l)

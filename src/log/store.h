@@ -70,6 +70,8 @@ void store_log_poke(struct store_log *l, uint64_t bytes);
 uint64_t store_log_seq(const struct store_log *l);
 /** errno of the failure that lasts, or 0. Any thread. */
 int store_log_error(const struct store_log *l);
+/** errno of the failure in which lines were dropped the last time; 0: they were overwritten, or none were dropped. Any thread. */
+int store_log_lost_error(const struct store_log *l);
 /** Bytes of torn tails that were cut off at open. Any thread. */
 uint64_t store_log_repaired(const struct store_log *l);
 /** Store what is there (if the disk lets us), free, then call `fn` in the store's thread. Any thread. */

@@ -27,6 +27,7 @@ struct store_log {
 	_Atomic uint64_t seq;
 	_Atomic uint64_t repaired;
 	_Atomic int error;
+	_Atomic int lost_error; /* of the last lines that were dropped */
 	/* the store's thread */
 	struct ring_store at;
 	int dir_fd;
@@ -75,6 +76,8 @@ int store_open_dir(struct store *s);
 int store_write_block(struct store_log *l, const struct store_opts *opts);
 /** Close the log's files; they are opened again when needed. */
 void store_close_files(struct store_log *l);
+/** Close the directory: a quiet log keeps its open segment alone. */
+void store_close_dir(struct store_log *l);
 
 /** A segment was closed: flush it, and compress it if asked, in the work thread. */
 void store_zip_later(struct store_log *l, const struct segment *s, bool compress);

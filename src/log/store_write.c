@@ -33,11 +33,16 @@ static void close_segment(struct store_log *l)
 	l->fd = -1;
 }
 
+void store_close_dir(struct store_log *l)
+{
+	auto_close(&l->dir_fd);
+	l->dir_fd = -1;
+}
+
 void store_close_files(struct store_log *l)
 {
 	close_segment(l);
-	auto_close(&l->dir_fd);
-	l->dir_fd = -1;
+	store_close_dir(l);
 }
 
 static int open_dir(struct store_log *l)
@@ -59,7 +64,10 @@ static int open_segment(struct store_log *l, int flags)
 {
 	struct segment s = current_segment(l);
 	char name[SEGMENT_NAME_SIZE];
+	int code = open_dir(l);
 
+	if (code < 0)
+		return code;
 	segment_name(&s, name);
 	l->fd = openat(l->dir_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0640);
 	return l->fd < 0 ? -errno : 0;
@@ -127,8 +135,10 @@ static int continue_newest(struct store_log *l, const struct segments *list)
 static int recover(struct store_log *l)
 {
 	struct segments list;
-	int code = segments_list(l->dir_fd, &list);
+	int code = open_dir(l);
 
+	if (code == 0)
+		code = segments_list(l->dir_fd, &list);
 	if (code < 0)
 		return code;
 	close_segment(l);
@@ -175,7 +185,7 @@ static bool too_old(const struct store_log *l, const struct store_opts *opts, ts
 static int prepare(struct store_log *l, const struct store_opts *opts, ts_ns first)
 {
 	struct stat st;
-	int code = open_dir(l);
+	int code = store_open_dir(l->store);
 
 	if (code == 0 && !l->recovered)
 		code = recover(l);
@@ -251,8 +261,10 @@ static void note_run(struct fill *f, const struct log_line *line)
 }
 
 /* Put the runs that begin in a block on record, before it counts. A run that is not on record is not found, no more. */
-static void record_runs(const struct store_log *l, const struct fill *f)
+static void record_runs(struct store_log *l, const struct fill *f)
 {
+	if (f->runs_n && open_dir(l) < 0)
+		return;
 	for (size_t i = f->runs_n > RUNS_PER_BLOCK ? f->runs_n - RUNS_PER_BLOCK : 0; i < f->runs_n; i++)
 		(void)runs_append(l->dir_fd, &f->runs[i % RUNS_PER_BLOCK]);
 }
@@ -368,6 +380,8 @@ static int write_block(struct store_log *l, const struct store_opts *opts)
 	l->at.lines += f.lines;
 	l->at.bytes += f.text;
 	l->at.dropped += lost;
+	if (lost)
+		atomic_store(&l->lost_error, l->gap_reason);
 	l->gap_reason = 0;
 	atomic_fetch_add(&l->store->total, (int64_t)f.len);
 	commit(l);

@@ -147,6 +147,8 @@ RPC_HANDLER(rpc_logs_get);
 RPC_HANDLER(rpc_logs_tail);
 RPC_HANDLER(rpc_logs_filter);
 RPC_HANDLER(rpc_logs_query);
+/* methods_log_stats.c */
+RPC_HANDLER(rpc_logs_stats);
 /* methods_incident.c */
 RPC_HANDLER(rpc_incident_list);
 RPC_HANDLER(rpc_incident_show);

@@ -165,6 +165,8 @@ static const struct rpc_method methods[] = {
 	  "Lines in memory that match, as text." },
 	{ "logs.query", PARAMS(p_logs_query), "Query", ACCESS_READ, rpc_logs_query, "0.4",
 	  "Lines in memory and on disk, of several services merged by time." },
+	{ "logs.stats", PARAMS(p_names), "LogStats", ACCESS_READ, rpc_logs_stats, "0.4",
+	  "What became of the lines of each service: read, in memory, stored, and dropped for whom and why." },
 	{ "logs.follow", PARAMS(p_logs_follow), "Following", ACCESS_READ, rpc_logs_follow, "0.4",
 	  "Lines as they come, as notifications logs.follow {subscription, service, lines, cursor} on this connection. "
 	  "{subscription, live: true, cursors} says that the lines that were there are sent, and where each service stands. "

@@ -23,7 +23,7 @@
 	",\"health_error_kind\":" STR_OR_NULL ",\"health_output\":" STR_OR_NULL ",\"health_attempts\":" INT \
 	",\"health_duration_us\":" INT ",\"status_text\":" STR_OR_NULL \
 	",\"run\":" INT ",\"next_start_ms\":" INT ",\"description\":" STR_OR_NULL ",\"class\":{\"enum\":[\"user\",\"system\"]}" \
-	",\"undone\":" STR_OR_NULL ",\"on_trial\":" BOOLEAN ",\"oom_kills\":" INT ",\"oneshot\":" BOOLEAN ",\"path\":" STR_OR_NULL ",\"tags\":" STRS
+	",\"undone\":" STR_OR_NULL ",\"on_trial\":" BOOLEAN ",\"oom_kills\":" INT ",\"log_error\":" STR_OR_NULL ",\"log_dropped\":" INT ",\"oneshot\":" BOOLEAN ",\"path\":" STR_OR_NULL ",\"tags\":" STRS
 #define INCIDENT_HEAD \
 	"\"id\":" STR ",\"service\":" STR ",\"kind\":{\"enum\":[\"crash\",\"health\",\"start_timeout\",\"stop_timeout\"]}" \
 	",\"time\":" STR ",\"timestamp_ms\":" INT ",\"run\":" INT ",\"pid\":" INT ",\"text\":" STR
@@ -107,6 +107,12 @@ static const struct {
 			 ",\"partial\":" BOOLEAN ",\"continued\":" BOOLEAN ",\"unterminated\":" BOOLEAN ",\"lost\":" INT
 			 ",\"reason\":" STR ",\"cursor\":" STR) },
 	{ "Lines", LIST("Line") },
+	{ "LogStats", "{\"type\":\"array\",\"items\":" OBJECT("\"service\",\"bytes_read\",\"lines_read\",\"dropped\"",
+			"\"service\":" STR ",\"bytes_read\":" INT ",\"lines_read\":" INT ",\"pending_bytes\":" INT ",\"lines_in_memory\":" INT
+			",\"lines_overwritten\":" INT ",\"stored_lines\":" INT ",\"stored_bytes\":" INT ",\"store_behind\":" INT
+			",\"store_error\":" STR_OR_NULL ",\"repaired_bytes\":" INT ",\"followers\":" INT ",\"rate_limit_bytes\":" INT
+			",\"dropped\":{\"type\":\"array\",\"items\":" OBJECT("\"consumer\",\"lines\",\"why\"", "\"consumer\":" STR
+			",\"lines\":" INT ",\"why\":" STR_OR_NULL) "}") "}" },
 	{ "Query", OBJECT("\"lines\",\"truncated\",\"cursors\"",
 			  "\"lines\":" LIST("Line") ",\"truncated\":" BOOLEAN ",\"error\":" STR_OR_NULL ",\"cursors\":" REF("Map")) },
 	{ "Changed", OBJECT("\"ok\"", "\"ok\":" BOOLEAN ",\"reached\":" BOOLEAN ",\"name\":" STR ",\"state\":" STR ",\"pid\":" INT

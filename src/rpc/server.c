@@ -3,6 +3,7 @@
 #include "rpc/server.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -228,6 +229,27 @@ int rpc_server_new(const struct rpc_server_options *options, struct rpc_server *
 bool rpc_server_is_quiet(const struct rpc_server *server)
 {
 	return server->queries_n == 0;
+}
+
+int *rpc_server_hold(const struct rpc_server *server, size_t *out_n)
+{
+	const struct rpc_conn *conn;
+	size_t n = 0;
+	int *fds;
+
+	*out_n = 0;
+	if (!server || list_empty(&server->conns))
+		return NULL;
+	LIST_FOREACH(conn, &server->conns, node)
+		n++;
+	fds = calloc(n, sizeof(*fds));
+	if (!fds)
+		return NULL;
+	LIST_FOREACH(conn, &server->conns, node) {
+		fds[*out_n] = fcntl(conn->fd, F_DUPFD_CLOEXEC, 3);
+		*out_n += fds[*out_n] >= 0;
+	}
+	return fds;
 }
 
 void rpc_server_free(struct rpc_server *server)

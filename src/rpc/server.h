@@ -46,6 +46,11 @@ bool rpc_server_is_quiet(const struct rpc_server *server);
  * them, and rpc_server_new() finds them there. After this nothing may be done with `server`.
  */
 void rpc_server_hand_over(struct rpc_server *server);
+/**
+ * Copies of the connections' descriptors, in memory for free(3); at most *out_n. A client takes its connection's end for the
+ * server's: who ends for good closes these when nothing of it is left to do. NULL: no memory, or none are connected.
+ */
+int *rpc_server_hold(const struct rpc_server *server, size_t *out_n);
 /** Use other settings from now on (a reload); borrowed. */
 void rpc_server_set(struct rpc_server *server, const struct server_settings *settings);
 

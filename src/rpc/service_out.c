@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "config/service_config.h"
+#include "log/log.h"
 #include "rpc/proc_info.h"
 #include "service/core.h"
 #include "service/why.h"
@@ -208,6 +209,19 @@ static void write_health(const struct supervisor_info *info, struct json_out *ou
 	member_text(out, "status_text", info->status_text);
 }
 
+/* What is wrong with its log: the disk's error while it lasts, and lines that are in no segment for it. */
+static void write_log(const struct supervisor *sup, const struct supervisor_info *info, struct json_out *out)
+{
+	struct log_engine *log = supervisor_log(sup);
+	struct log_service *svc = log ? log_service_find(log, info->name) : NULL;
+	struct log_stats stats = { 0 };
+
+	if (svc)
+		log_service_stats(svc, &stats);
+	json_out_member_str(out, "log_error", stats.store_error ? strerror(stats.store_error) : NULL);
+	json_out_member_uint(out, "log_dropped", stats.store_dropped);
+}
+
 /* What we add to the reference's members. */
 static void write_additions(const struct supervisor *sup, uint32_t id, const struct supervisor_info *info,
 			    struct json_out *out)
@@ -235,6 +249,7 @@ static void write_additions(const struct supervisor *sup, uint32_t id, const str
 	json_out_member_bool(out, "oneshot", config && config->oneshot);
 	json_out_member_str(out, "path", info->path);
 	write_tags(config, out);
+	write_log(sup, info, out);
 }
 
 void service_write_status(const struct supervisor *sup, uint32_t id, struct json_out *out)

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -119,12 +118,14 @@ static int lock_log_dir(struct brain *b, struct error *err)
 	r = fd_make_dirs(b->log_dir, 0750);
 	if (r < 0)
 		return error_set(err, -r, "making the log directory '%s': %s", b->log_dir, strerror(-r));
-	(void)snprintf(path, sizeof(path), "%s/.owner", b->log_dir);
+	(void)snprintf(path, sizeof(path), "%s/" LOG_LOCK_FILE, b->log_dir);
 	b->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (b->lock_fd < 0)
 		return error_set(err, errno, "'%s': %s", path, strerror(errno));
-	if (flock(b->lock_fd, LOCK_EX | LOCK_NB) < 0)
-		return error_set(err, errno, "the log directory '%s' is in use by another server", b->log_dir);
+	r = fd_lock_byte(b->lock_fd, LOG_LOCK_OWNER);
+	if (r < 0)
+		return error_set(err, -r, r == -EBUSY ? "the log directory '%s' is in use by another server" :
+							"the log directory '%s' can't be locked", b->log_dir);
 	return supervisor_keep_fd(b->supervisor, LOCK_KEY, b->lock_fd);
 }
 
@@ -292,13 +293,22 @@ static int build(struct brain *b, struct error *err)
 
 static void tear_down(struct brain *b)
 {
+	int *clients = NULL;
+	size_t n = 0;
+
 	if (b->ended)
 		rpc_unlisten(b->listen_fd, b->socket);
 	if (b->listener.fn)
 		supervisor_unlisten(&b->listener);
+	/* `zinit shutdown` waits for the end of its connection: then all lines are on disk */
+	if (b->ended)
+		clients = rpc_server_hold(b->rpc, &n);
 	rpc_server_free(b->rpc);
 	supervisor_free(b->supervisor);
 	log_engine_free(b->log, LOG_PATIENCE);
+	for (size_t i = 0; i < n; i++)
+		(void)close(clients[i]);
+	free(clients);
 	settings_free(b->settings);
 	settings_free(b->reloaded);
 	auto_close(&b->lock_fd);

@@ -28,7 +28,7 @@ CALLS = [
     ("service.delete", ["new1"]), ("service.remove", ["new2"]), ("service.reload", None), ("config.plan", None), ("config.apply", {}),
     ("service.preview", {"event": "stop", "name": "db"}),
     ("service.stop_all", {"names": "new*"}), ("service.start_all", {"names": "web"}),
-    ("logs.get", ["web"]), ("logs.tail", ["web"]), ("logs.filter", {"service": "web"}), ("logs.query", {"names": "*"}),
+    ("logs.get", ["web"]), ("logs.tail", ["web"]), ("logs.filter", {"service": "web"}), ("logs.query", {"names": "*"}), ("logs.stats", None),
     ("logs.follow", {"name": "web", "lines": 1}), ("events.subscribe", {"cursor": 0}), ("subscription.end", [1]),
     ("service.start", {"name": "broken", "wait": True}), ("incident.list", None), ("incident.show", ["broken"]),
     ("debug.state", None), ("debug.process_tree", ["web"]),

@@ -298,3 +298,77 @@ def test_the_name_of_the_servers_log_is_taken(server):
     server.add("zinit", "true")
     server.start()
     assert "is taken" in server.cli("list").stdout
+
+
+def stats(server, name):
+    return next(s for s in server.rpc("logs.stats", {"names": [name]}) if s["service"] == name)
+
+
+def dropped(entry, consumer):
+    return next(d for d in entry["dropped"] if d["consumer"] == consumer)
+
+
+def test_accounting(server):
+    """bytes_read = lines and their newlines; what is read is stored, or its loss has a name."""
+    server.add("web", f"seq 1 1000; printf part; {SLEEP}")
+    server.start()
+    wait_for(lambda: (s := stats(server, "web"))["stored_lines"] == 1000 and s["pending_bytes"] == 4, 10, "all is stored")
+    entry = stats(server, "web")
+    assert entry["bytes_read"] == sum(len(str(n)) + 1 for n in range(1, 1001)) + 4
+    assert entry["lines_read"] == entry["lines_in_memory"] + entry["lines_overwritten"] == 1000
+    assert entry["stored_bytes"] == entry["bytes_read"] - 1000 - 4
+    assert entry["store_error"] is None and all(d["lines"] == 0 and d["why"] is None for d in entry["dropped"])
+    assert {"web", "zinit"} <= {s["service"] for s in server.rpc("logs.stats")}
+    shown = server.cli("logs", "--stats").stdout.splitlines()
+    assert "DROPPED" in shown[0] and any(row.split()[:3] == ["web", "3.8K", "1000"] for row in shown), shown
+
+
+def test_accounting_of_a_full_disk(server):
+    """The disk's error is shown while it lasts, where people look; what it cost is counted, with the reason."""
+    place = server.dir / "small"
+    place.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", place], capture_output=True).returncode:
+        pytest.skip("can't mount here")
+    try:
+        server.settings.write_text(f"[log]\ndir = {json.dumps(str(place / 'log'))}\n")
+        server.add("web", f"seq 1 100000; echo over; {SLEEP}", buffer_bytes="64K")
+        server.start()
+        server.wait_line("web", "over", 30)
+        wait_for(lambda: stats(server, "web")["store_error"], 10, "the disk's error")
+        assert "No space" in stats(server, "web")["store_error"]
+        assert "No space" in server.status("web")["log_error"]
+        assert "No space" in server.cli("status", "web").stdout and "No space" in server.cli("logs", "--stats", "web").stdout
+        # room again: the store goes on, and says what is missing
+        for path in (place / "log" / "web").iterdir():
+            path.unlink()
+        wait_for(lambda: not stats(server, "web")["store_error"], 60, "the store goes on")
+        entry = stats(server, "web")
+        assert dropped(entry, "store")["lines"] > 0 and "No space" in dropped(entry, "store")["why"]
+        wait_for(lambda: (s := stats(server, "web"))["stored_lines"] + dropped(s, "store")["lines"] == s["lines_read"] == 100001)
+        server.shutdown()
+    finally:
+        subprocess.run(["umount", place], check=True)
+
+
+def test_shutdown_is_over_when_all_is_on_disk(server):
+    """`zinit shutdown` returns when the store has flushed."""
+    server.add("web", f"seq 1 100000; echo last; {SLEEP}", buffer_bytes="16M", buffer_lines=100)
+    server.start()
+    server.wait_line("web", "last", 30)
+    assert server.cli("shutdown").returncode == 0
+    text = b"".join(path.read_bytes() for path in sorted((server.logs / "web").glob("2*.log")))
+    lines = [entry.split(b" ", 3)[3] for entry in text.splitlines()]
+    assert lines == [str(n).encode() for n in range(1, 100001)] + [b"last"]
+
+
+def test_one_lock_file(server, make_server):
+    server.add("web", SLEEP)
+    server.start()
+    assert [p.name for p in server.logs.iterdir() if p.is_file()] == [".lock"]
+    other = make_server()
+    other.settings.write_text(f"[log]\ndir = {json.dumps(str(server.logs))}\n")
+    code, said = other.refuses_to_start()
+    assert code != 0 and "in use by another server" in said
+    server.kill_brain()
+    code, said = other.refuses_to_start()
+    assert code != 0 and "in use by another server" in said

@@ -97,12 +97,40 @@ static void test_make_dirs(void **state)
 	testing_dir_remove(root);
 }
 
+/* A lock is of the open file: a copy of the descriptor keeps it, and each byte is a lock of its own. */
+static void test_lock_of_a_byte(void **state)
+{
+	char root[TESTING_DIR_SIZE];
+	char path[64];
+	int fds[2];
+	int copy;
+
+	(void)state;
+	testing_dir_make(root);
+	(void)snprintf(path, sizeof(path), "%s/lock", root);
+	for (int i = 0; i < 2; i++)
+		fds[i] = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(fd_lock_byte(fds[0], 0), 0);
+	assert_int_equal(fd_lock_byte(fds[0], 0), 0);
+	assert_int_equal(fd_lock_byte(fds[1], 0), -EBUSY);
+	assert_int_equal(fd_lock_byte(fds[1], 1), 0);
+	assert_int_equal(fd_lock_byte(fds[0], 1), -EBUSY);
+	copy = dup(fds[0]);
+	close(fds[0]);
+	assert_int_equal(fd_lock_byte(fds[1], 0), -EBUSY);
+	close(copy);
+	assert_int_equal(fd_lock_byte(fds[1], 0), 0);
+	close(fds[1]);
+	testing_dir_remove(root);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_atomic_write_then_read),
 		cmocka_unit_test(test_atomic_write_reports_its_path),
 		cmocka_unit_test(test_make_dirs),
+		cmocka_unit_test(test_lock_of_a_byte),
 		cmocka_unit_test(test_descriptors_pass_and_too_long_a_message_leaks_none),
 	};
 
