@@ -51,6 +51,7 @@ struct shipper_head {
 	uint32_t slot; /* of a service: its bit in `dirty` */
 	uint32_t flags;
 	uint32_t reserved;
+	int64_t time; /* ns, wall clock. SINK: since when it is configured; SERVICE: when its ring was made */
 };
 
 /* --- shared memory ---------------------------------------------------------------------------- */

@@ -12,7 +12,7 @@
 struct log_replay;
 
 /**
- * Read `service` from `from` on. `dir`: directory of its segments, NULL: read the ring only; both are copied. `ring` may be
+ * Read `service` from `from` on; one of all zeros is "what is there now". `dir`: directory of its segments, NULL: read the ring only; both are copied. `ring` may be
  * NULL (nothing was ever written to it) and set later; a reference is taken. Returns NULL: no memory.
  */
 struct log_replay *log_replay_new(const char *service, const char *dir, struct ring *ring, const struct log_cursor *from);
@@ -28,7 +28,5 @@ void log_replay_set_ring(struct log_replay *r, struct ring *ring);
 int log_replay_next(struct log_replay *r, char *buf, size_t size, struct log_line *out, size_t *need);
 /** The place behind the last line that was given. */
 const struct log_cursor *log_replay_at(const struct log_replay *r);
-/** True while it reads from the disk. */
-bool log_replay_on_disk(const struct log_replay *r);
 
 #endif

@@ -144,6 +144,11 @@ int ship_run_push(struct ship_source *source, const struct log_line *line, const
 		advance(source, after);
 		return 0;
 	}
+	/* a line off the disk whose number is not known: its time, and its place among those of that time, name it too */
+	if (line->seq == LINE_SEQ_NONE) {
+		out.ring = (uint64_t)line->ts;
+		out.sequence = out.tie;
+	}
 	if (prefixed) {
 		out.level = (int8_t)log_line_level(line, &prefix);
 		out.text += prefix;

@@ -98,6 +98,7 @@ struct unit {
 	struct loop_timer *timer; /* NULL until first needed */
 	struct log_service *log;  /* NULL: nothing of it is logged */
 	uint32_t ring_slot;       /* of the keeper */
+	ts_ns ring_at;            /* wall clock when its ring was made; 0: by an earlier server */
 	struct list pipes;        /* struct run_pipes, oldest first */
 	struct list waiting;      /* in supervisor.waiting, or alone */
 	struct list draining;     /* in supervisor.draining while the last lines of a run that ended are being read, or alone */

@@ -132,6 +132,7 @@ int unit_open_log(struct unit *unit, int kept_ring_fd, uint32_t kept_slot)
 	log_opts(unit, &opts);
 	unit->ring_slot = kept_slot;
 	if (fd < 0) {
+		unit->ring_at = time_realtime();
 		fd = ring_create(unit->config->name, &opts.ring);
 		if (fd < 0)
 			return fd;

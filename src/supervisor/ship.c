@@ -130,17 +130,28 @@ static int tell_state(struct ship_link *l)
 	return tell(l, &head, &text, fds, ARRAY_LEN(fds));
 }
 
+static bool is_named(const struct server_settings *settings, const char *name)
+{
+	for (uint32_t i = 0; i < settings->ships.n; i++) {
+		if (strcmp(settings->ships.items[i].name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* In one go: they are few, and the socket was empty. */
 static int tell_sinks(struct ship_link *l)
 {
 	const struct shipper_head end = { .kind = SHIPPER_SINKS_END };
-	const struct shipper_head head = { .kind = SHIPPER_SINK };
+	struct shipper_head head = { .kind = SHIPPER_SINK };
 
 	for (; l->sinks_told < l->settings->ships.n && l->sinks_told < LIMIT_SHIP_SINKS; l->sinks_told++) {
 		const struct ship_settings *s = &l->settings->ships.items[l->sinks_told];
 		AUTO(strbuf_fini) struct strbuf text = STRBUF(SHIPPER_MESSAGE_MAX);
 		int r = ship_pack(s, &text);
 
+		/* those that were there at the begin get all lines ever written; those that came later what is in memory */
+		head.time = is_named(l->sup->settings, s->name) ? supervisor_booted_at(l->sup) : l->settings_at;
 		if (r == 0)
 			r = tell(l, &head, &text, NULL, 0);
 		if (r == -EAGAIN || r == -ENOMEM)
@@ -171,9 +182,9 @@ static struct ship_told described(const struct unit *unit)
 }
 
 static int tell_service(struct ship_link *l, uint32_t slot, const char *name, unsigned int flags, const char *const *tags,
-			struct log_service *log)
+			struct log_service *log, ts_ns made_at)
 {
-	const struct shipper_head head = { .kind = SHIPPER_SERVICE, .slot = slot, .flags = flags };
+	const struct shipper_head head = { .kind = SHIPPER_SERVICE, .slot = slot, .flags = flags, .time = made_at };
 	const int fd = log_service_ring_fd(log);
 	AUTO(strbuf_fini) struct strbuf text = STRBUF(SHIPPER_MESSAGE_MAX);
 	int r;
@@ -199,7 +210,7 @@ static int tell_unit(struct ship_link *l, const struct unit *unit, uint32_t slot
 	const struct service_config *c = unit->config;
 
 	return tell_service(l, slot, c->name, (c->store ? SHIPPER_STORED : 0U) | (c->priority_prefix ? SHIPPER_PREFIXED : 0U), c->tags,
-			    unit->log);
+			    unit->log, unit->ring_at ? unit->ring_at : supervisor_booted_at(l->sup));
 }
 
 static int tell_slot(struct ship_link *l, uint32_t slot)
@@ -249,7 +260,8 @@ static int tell_own(struct ship_link *l)
 
 	if (l->told[0].serial || !log)
 		return 0;
-	r = tell_service(l, 0, SUPERVISOR_OWN_LOG, SHIPPER_OWN | SHIPPER_PREFIXED | SHIPPER_STORED, NULL, log);
+	r = tell_service(l, 0, SUPERVISOR_OWN_LOG, SHIPPER_OWN | SHIPPER_PREFIXED | SHIPPER_STORED, NULL, log,
+			 supervisor_booted_at(l->sup));
 	if (r == 0)
 		l->told[0].serial = 1;
 	return r;
@@ -481,6 +493,7 @@ void ship_settings(struct supervisor *sup, const struct server_settings *setting
 	if (!l)
 		return;
 	l->settings = settings;
+	l->settings_at = time_realtime();
 	l->settings_told = false;
 	l->sinks_told = 0;
 	if (l->sock >= 0)

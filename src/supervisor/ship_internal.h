@@ -19,6 +19,7 @@ struct ship_link {
 	struct supervisor *sup;
 	const struct server_settings *settings;
 	struct ship_state *state; /* NULL until it is first needed */
+	ts_ns settings_at; /* of the last reload */
 	int state_fd, news_fd;
 	int sock; /* -1: no shipper */
 	struct loop_io *io;

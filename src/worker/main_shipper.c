@@ -21,6 +21,8 @@
 
 /* Messages taken in one go before the sinks are looked at. */
 #define MESSAGES_MAX 64
+/* The server is gone: so long an answer that is under way is waited for, so that those lines need not be sent twice. */
+#define ENDING_MAX (1 * USEC_PER_SEC)
 /* After news, lines gather so long before the rings are looked at again. */
 #define NAP (5 * USEC_PER_MSEC)
 
@@ -73,8 +75,13 @@ static void end_flush(struct shipper *s)
 
 static void on_flush_deadline(struct loop_timer *timer, void *data)
 {
+	struct shipper *s = data;
+
 	(void)timer;
-	end_flush(data);
+	if (s->ending)
+		loop_quit(s->loop, 0);
+	else
+		end_flush(s);
 }
 
 static void begin_flush(struct shipper *s, uint32_t within_ms)
@@ -91,8 +98,31 @@ static void begin_flush(struct shipper *s, uint32_t within_ms)
 	shipper_settle(s);
 }
 
+static bool is_sending(struct shipper *s)
+{
+	struct sink *sink;
+
+	LIST_FOREACH (sink, &s->sinks, node) {
+		if (sink->run && sink->run->policy.sending)
+			return true;
+	}
+	return false;
+}
+
+/* The server is gone, or has no use for us. */
+static void begin_end(struct shipper *s)
+{
+	loop_io_free(STEAL(&s->server));
+	s->ending = true;
+	s->flushing = false;
+	loop_timer_arm(s->flush_timer, time_add(loop_now(s->loop), ENDING_MAX));
+	shipper_settle(s);
+}
+
 void shipper_settle(struct shipper *s)
 {
+	if (s->ending && !is_sending(s))
+		loop_quit(s->loop, 0);
 	services_settle(s);
 	if (s->flushing && is_idle(s))
 		end_flush(s);
@@ -174,7 +204,7 @@ static void on_message(struct shipper *s, const char *message, size_t len, int f
 		return;
 	switch (head.kind) {
 	case SHIPPER_SINK:
-		sink_told(s, text, len);
+		sink_told(s, &head, text, len);
 		break;
 	case SHIPPER_SINKS_END:
 		sinks_end(s);
@@ -207,7 +237,7 @@ static bool take_message(struct shipper *s, int sock)
 	if (n == -EAGAIN)
 		return false;
 	if (n == 0 || (n < 0 && n != -EMSGSIZE)) {
-		loop_quit(s->loop, 0); /* the server is gone, or has no use for us */
+		begin_end(s);
 		return false;
 	}
 	if (n > 0)
@@ -219,8 +249,9 @@ static bool take_message(struct shipper *s, int sock)
 
 static void on_readable(struct loop_io *io, uint32_t events, void *data)
 {
+	(void)io;
 	(void)events;
-	for (int i = 0; i < MESSAGES_MAX && take_message(data, loop_io_fd(io)); i++)
+	for (int i = 0; i < MESSAGES_MAX && take_message(data, SHIPPER_FD); i++)
 		;
 }
 
@@ -243,7 +274,7 @@ static int open_shipper(struct shipper *s)
 {
 	list_init(&s->services);
 	list_init(&s->sinks);
-	s->news_fd = -1;
+	s->state_fd = s->news_fd = -1;
 	s->loop = loop_new();
 	if (!s->loop)
 		return -1;
@@ -253,7 +284,8 @@ static int open_shipper(struct shipper *s)
 	s->flush_timer = loop_timer_new(s->loop, on_flush_deadline, s);
 	if (!s->net || !s->nap || !s->flush_timer)
 		return -1;
-	return loop_io_new(s->loop, SHIPPER_FD, EPOLLIN, on_readable, s) ? 0 : -1;
+	s->server = loop_io_new(s->loop, SHIPPER_FD, EPOLLIN, on_readable, s);
+	return s->server ? 0 : -1;
 }
 
 static void close_shipper(struct shipper *s)
@@ -269,6 +301,7 @@ static void close_shipper(struct shipper *s)
 	net_free(s->net);
 	loop_free(s->loop);
 	auto_close(&s->news_fd);
+	auto_close(&s->state_fd);
 	curl_global_cleanup();
 }
 

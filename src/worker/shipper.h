@@ -15,6 +15,7 @@
 #define SHIPPER_TAGS_MAX 64
 
 struct net;
+struct saving;
 struct transport;
 
 /** A service, as the server told of it. */
@@ -23,6 +24,7 @@ struct service {
 	uint32_t slot;
 	unsigned int flags; /* enum shipper_service_flag */
 	int ring_fd;
+	ts_ns made_at;	   /* before its ring's first line */
 	struct ring *ring; /* NULL until something was written to it */
 	bool gone;	   /* the server has forgotten it: what is left is shipped, then it is freed */
 	struct list feeds;
@@ -49,6 +51,7 @@ struct sink {
 	struct ship_settings *settings;
 	char *packed; /* the message that it was made of: another one is another sink */
 	size_t packed_len;
+	ts_ns since; /* it is to have what was written from then on */
 	bool named; /* by the list of sinks that is coming in */
 	struct ship_run *run;
 	struct transport *transport;
@@ -57,15 +60,19 @@ struct sink {
 	struct ship_sink_state *state;
 	int aside_fd; /* -1: not open */
 	bool stepping;
+	/* shipper_files.c */
 	bool dirty; /* cursors have moved since they were saved */
 	struct loop_timer *save_timer;
+	struct saving *saving; /* NULL: nothing is being written */
 };
 
 struct shipper {
 	struct loop *loop;
 	struct net *net;
 	struct ship_state *state; /* the memfd; NULL until the server sent it */
-	int news_fd;
+	int state_fd, news_fd;
+	struct loop_io *server; /* NULL: it is gone */
+	bool ending; /* the server is gone: nothing new is sent, answers are waited for a little */
 	char log_dir[PATH_MAX];
 	char host[256], boot[40];
 	struct list services;
@@ -103,7 +110,7 @@ bool sink_fill(struct sink *sink);
 void services_settle(struct shipper *s);
 
 /* shipper_sinks.c */
-void sink_told(struct shipper *s, const char *packed, size_t len);
+void sink_told(struct shipper *s, const struct shipper_head *head, const char *packed, size_t len);
 /** Those that were not named are no more. */
 void sinks_end(struct shipper *s);
 /** Read, send, wait: whatever is to be done now. */
@@ -115,8 +122,17 @@ void sink_written(struct sink *sink, size_t sent, const char *failed);
 /** Is everything that it had sent (or given up)? */
 bool sink_is_empty(const struct sink *sink);
 
+/* shipper_files.c */
+/** Cursors that an earlier shipper saved, where the shared memory has none. */
+void files_load_cursors(struct sink *sink);
+void files_cursors_moved(struct sink *sink);
+/** Save what is not saved, close everything. */
+void files_fini(struct sink *sink);
+/** Returns false if the line could not be kept: no room, or no disk. */
+bool files_set_aside(struct sink *sink, const struct ship_line *line, const char *why);
+
 /* shipper_state.c */
-/** Map the memfd, which it closes. Returns 0 or negative errno. */
+/** Lock and map the memfd, which becomes the shipper's. Returns 0 or negative errno. */
 int state_map(struct shipper *s, int fd);
 /** The place of a sink, by its name; made if need be. NULL: no room. */
 struct ship_sink_state *state_sink(struct shipper *s, const char *name);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Owns: the services that the server told of, their rings, and the reading of them into the sinks' queues. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -113,6 +114,7 @@ void service_told(struct shipper *s, const struct shipper_head *head, const char
 		return;
 	}
 	service->flags = head->flags;
+	service->made_at = head->time;
 	s->by_slot[head->slot] = service;
 	drop_unwanted(service);
 	make_feeds(s, service);
@@ -185,10 +187,20 @@ static struct feed *find_feed(struct sink *sink, const char *name, const struct 
 	return NULL;
 }
 
+/* What memory has lost is read from the disk only by sinks that spill. NULL: there is nothing to read. */
+static const char *segments_dir(const struct service *service, const struct sink *sink, char out[PATH_MAX])
+{
+	if (sink->settings->on_failure != SHIP_ON_FAILURE_SPILL || !(service->flags & SHIPPER_STORED) ||
+	    snprintf(out, PATH_MAX, "%s/%s", sink->shipper->log_dir, service->name) >= PATH_MAX)
+		return NULL;
+	return out;
+}
+
 static struct feed *feed_new(struct service *service, struct sink *sink)
 {
 	struct feed *feed = calloc(1, sizeof(*feed));
 	struct log_cursor from = { 0 };
+	char dir[PATH_MAX];
 	bool known;
 
 	if (!feed)
@@ -202,15 +214,21 @@ static struct feed *feed_new(struct service *service, struct sink *sink)
 		feed->kept = state_cursor(sink->shipper, service->name, sink->settings->name, &known);
 		if (feed->kept && known)
 			state_get_cursor(feed->kept, &from);
+		else if (sink->since <= service->made_at)
+			from.ts = service->made_at; /* all lines of its ring, those that it has overwritten too */
 	}
 	(void)map_ring(service);
-	feed->replay = log_replay_new(service->name, NULL, service->ring, &from);
+	feed->replay = log_replay_new(service->name, segments_dir(service, sink, dir), service->ring, &from);
 	feed->source = feed->replay ? ship_source_new(sink->run, service->name, &from) : NULL;
 	if (!feed->source) {
 		feed_free(feed);
 		return NULL;
 	}
 	feed->source->data = feed;
+	/* on record from the beginning: a successor must know what it has not seen */
+	feed->source->at = feed->source->done = *log_replay_at(feed->replay);
+	if (feed->kept)
+		state_set_cursor(feed->kept, &feed->source->done);
 	list_append(&service->feeds, &feed->node);
 	list_append(&sink->ready, &feed->ready);
 	return feed;

@@ -17,15 +17,12 @@ static void on_moved(struct ship_source *source, void *data)
 
 	if (feed->kept)
 		state_set_cursor(feed->kept, &source->done);
-	sink->dirty = true;
+	files_cursors_moved(sink);
 }
 
 static bool on_aside(const struct ship_line *line, const char *why, void *data)
 {
-	(void)line;
-	(void)why;
-	(void)data;
-	return false;
+	return files_set_aside(data, line, why);
 }
 
 static void on_say(enum diag_level level, const char *text, void *data)
@@ -74,7 +71,7 @@ void sink_step(struct sink *sink)
 	if (sink->stepping || !sink->transport)
 		return;
 	sink->stepping = true;
-	while (step(sink))
+	while (!sink->shipper->ending && step(sink))
 		;
 	sink->stepping = false;
 	state_publish(sink);
@@ -123,7 +120,7 @@ void sink_free(struct sink *sink)
 	free_feeds(sink);
 	ship_run_free(sink->run);
 	loop_timer_free(sink->timer);
-	auto_close(&sink->aside_fd);
+	files_fini(sink);
 	list_remove(&sink->node);
 	free(sink->settings);
 	free(sink->packed);
@@ -149,6 +146,7 @@ static int open_sink(struct sink *sink, const char *packed, size_t len)
 	if (sink->state)
 		for (size_t i = 0; i < ARRAY_LEN(sink->state->counts); i++)
 			((uint64_t *)(void *)&sink->run->counts)[i] = atomic_load(&sink->state->counts[i]);
+	files_load_cursors(sink);
 	how = ship_is_silent(sink->settings) ? &transport_stream : &transport_http;
 	sink->transport = how->open(sink);
 	return sink->transport ? 0 : -ENOMEM;
@@ -165,7 +163,7 @@ static struct sink *find(struct shipper *s, const char *packed, size_t len)
 	return NULL;
 }
 
-void sink_told(struct shipper *s, const char *packed, size_t len)
+void sink_told(struct shipper *s, const struct shipper_head *head, const char *packed, size_t len)
 {
 	struct sink *sink = find(s, packed, len);
 
@@ -182,6 +180,7 @@ void sink_told(struct shipper *s, const char *packed, size_t len)
 	list_append(&s->sinks, &sink->node);
 	sink->shipper = s;
 	sink->named = true;
+	sink->since = head->time;
 	sink->aside_fd = -1;
 	sink->packed_len = len;
 	/* opened when all are known: one of the same name, with other settings, has to end first */

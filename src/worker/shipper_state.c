@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Owns: the shipper's end of the memfd that outlives it: cursors and counters. */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -9,14 +10,34 @@
 #include "base/str.h"
 #include "worker/shipper.h"
 
+#define LOCK_PATIENCE_S 30
+
+/*
+ * The shipper of an earlier server may still wait for an answer (for ENDING_MAX at most): there is one writer at a time. A
+ * lock of fcntl(2) is the process's own, and goes with it.
+ */
+static int lock(int fd)
+{
+	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	int r;
+
+	(void)alarm(LOCK_PATIENCE_S); /* ends us; the server starts another one after a while */
+	do {
+		r = fcntl(fd, F_SETLKW, &whole);
+	} while (r < 0 && errno == EINTR);
+	(void)alarm(0);
+	return r < 0 ? -errno : 0;
+}
+
 int state_map(struct shipper *s, int fd)
 {
 	struct stat st;
 	void *at = MAP_FAILED;
+	int r = lock(fd);
 
-	if (fstat(fd, &st) == 0 && (size_t)st.st_size >= sizeof(struct ship_state))
+	if (r == 0 && fstat(fd, &st) == 0 && (size_t)st.st_size >= sizeof(struct ship_state))
 		at = mmap(NULL, sizeof(struct ship_state), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	(void)close(fd);
+	s->state_fd = fd; /* closing it would give the lock back */
 	if (at == MAP_FAILED)
 		return -EINVAL;
 	s->state = at;

@@ -49,7 +49,7 @@ def shipper(server):
 
 def wait_texts(rec, expected, service=None, timeout=15):
     wait_for(lambda: len(rec.texts(service)) >= len(expected), timeout,
-             lambda: f"{len(expected)} lines, {len(rec.texts(service))} came")
+             f"{len(expected)} lines")
     assert rec.texts(service) == expected
 
 
@@ -114,3 +114,213 @@ def test_an_idle_shipper_does_not_wake_up(server):
         before = switches()
         stays(lambda: True, 1.5)
         assert switches() == before
+
+
+# --- failure ---------------------------------------------------------------------------------------
+
+FAILURES = [500, (429, {"Retry-After": "0"}), 503, "reset", "close", "half"]
+
+
+@pytest.mark.parametrize("policy", ["retry", "spill"])
+def test_what_fails_is_sent_again_until_it_arrives(server, policy):
+    def script(number, records):
+        return FAILURES[number] if number < len(FAILURES) else 200
+
+    with recorder(script) as rec:
+        sink(server, endpoint=rec.url, on_failure=policy, timeout_ms=2000)
+        server.add("many", numbers(300))
+        server.start()
+        wait_texts(rec, lines(1, 300))
+        # whatever is sent again is the same
+        assert all(again[:len(rec.requests[0])] == rec.requests[0] for again in rec.requests[:len(FAILURES)])
+        seen = wait_for(lambda: (s := status(server))["acked"] == 300 and s)
+        # libcurl itself repeats a request whose connection, used before, was closed without an answer
+        assert seen["failures"] >= len(FAILURES) - 1 and seen["retried"] > 0 and seen["dropped"] == 0
+
+
+def test_retry_after_is_honoured(server):
+    times = []
+
+    def script(number, records):
+        times.append(time.monotonic())
+        return (429, {"Retry-After": "1"}) if number == 0 else 200
+
+    with recorder(script) as rec:
+        sink(server, endpoint=rec.url, on_failure="retry")
+        server.add("one", f"echo one; {SLEEP}")
+        server.start()
+        wait_texts(rec, ["one"])
+        assert times[1] - times[0] >= 0.99
+
+
+def test_drop_loses_whole_batches_and_says_so(server):
+    with recorder(lambda number, records: 500 if number < 3 else 200) as rec:
+        sink(server, endpoint=rec.url, on_failure="drop", batch_size=10)
+        server.add("many", numbers(100))
+        server.start()
+        wait_for(lambda: rec.texts()[-1:] == ["line 100"], 15)
+        seen = wait_for(lambda: (s := status(server))["acked"] + s["dropped"] == 100 and s)
+        assert seen["dropped"] > 0 and seen["acked"] == len(rec.texts())
+        assert sum(gap["lost"] for gap in rec.gaps()) == seen["dropped"]
+        # in order, and the record of what is missing stands where it is missing
+        assert rec.texts() == lines(seen["dropped"] + 1, 100)
+        assert "lost" in rec.stored[0]
+        assert server.says("dropped", "rec", "HTTP 500")
+
+
+def test_a_batch_that_is_too_large_is_sent_in_halves(server):
+    with recorder(lambda number, records: 413 if len(records) > 7 else 200) as rec:
+        sink(server, endpoint=rec.url, on_failure="retry")
+        server.add("many", numbers(100))
+        server.start()
+        wait_texts(rec, lines(1, 100))
+        assert status(server)["dropped"] == 0
+
+
+def test_a_stalled_sink_slows_neither_another_nor_the_service(server):
+    with recorder(lambda number, records: "hang") as stalled, recorder() as rec:
+        sink(server, {"name": "stalled", "endpoint": stalled.url, "on_failure": "retry", "queue_lines": 50, "timeout_ms": 60000},
+             {"endpoint": rec.url, "on_failure": "retry"})
+        server.add("many", numbers(5000))
+        server.start()
+        wait_texts(rec, lines(1, 5000))
+        wait_for(lambda: len(server.log("many")) > 0)
+        seen = wait_for(lambda: (s := status(server, "stalled"))["queued"] and s)
+        assert seen["queued"] <= 50 and seen["acked"] == 0
+        stalled.let_go()
+
+
+def test_sinks_come_and_go_with_a_reload(server):
+    with recorder() as rec, recorder() as other:
+        sink(server, endpoint=rec.url)
+        server.add("one", f"echo one; while read x; do :; done < /dev/zero; {SLEEP}")
+        server.add("more", f"while :; do echo more; sleep 0.02; done")
+        server.start()
+        wait_for(lambda: "one" in rec.texts())
+        sink(server, {"name": "other", "endpoint": other.url})
+        server.rpc("service.reload")
+        wait_for(lambda: "more" in other.texts("more"))
+        wait_for(lambda: [s["name"] for s in server.rpc("ship.status")["sinks"]] == ["other"])
+        count = rec.number
+        stays(lambda: rec.number == count, 0.3)
+        # a file that is wrong changes nothing
+        server.settings.write_text(server.settings.read_text() + "flush_interval_ms = 'x'\n")
+        server.rpc("service.reload")
+        count = len(other.texts("more"))
+        wait_for(lambda: len(other.texts("more")) > count)
+        # none left: the shipper has nothing to do
+        server.settings.write_text(f"[log]\ndir = {json.dumps(str(server.logs))}\n")
+        server.rpc("service.reload")
+        wait_for(lambda: server.rpc("ship.status")["sinks"] == [])
+
+
+def test_the_end_of_the_server_waits_for_the_last_lines(server):
+    with recorder() as rec:
+        sink(server, endpoint=rec.url, flush_interval_ms=60000)
+        server.add("last", "trap 'echo bye; exit' TERM; echo hello; while :; do sleep 0.05; done")
+        server.start()
+        server.wait_line("last", "hello")
+        server.shutdown()
+        assert rec.texts("last")[0] == "hello" and rec.texts("last")[-1] == "bye"
+
+
+# --- crashes ---------------------------------------------------------------------------------------
+
+
+def accounted(server, rec, total, timeout=30):
+    """Every line arrived, or is counted as lost; returns what arrived, each once."""
+    def complete():
+        seen = status(server)
+        return rec.texts() and rec.texts()[-1] == f"line {total}" and seen["lag_lines"] == 0 and seen
+    seen = wait_for(complete, timeout, "all lines arrived or are counted")
+    arrived = list(dict.fromkeys(rec.texts()))
+    assert arrived == sorted(arrived, key=lambda text: int(text.split()[1])), "out of order"
+    return arrived, seen
+
+
+@pytest.mark.parametrize("policy", ["retry", "spill", "drop"])
+def test_kill_9_of_the_shipper_loses_nothing(server, policy):
+    with recorder() as rec:
+        sink(server, endpoint=rec.url, on_failure=policy)
+        server.add("many", numbers(20000), buffer_lines=30000, buffer_bytes=4 << 20)
+        server.start()
+        for round in range(3):
+            wait_for(lambda: len(rec.texts()) > 2000 * (round + 1))
+            pid = wait_for(lambda: shipper(server))
+            processes.kill(pid)
+            wait_for(lambda: shipper(server) not in (0, pid))
+        arrived, _ = accounted(server, rec, 20000)
+        assert arrived == lines(1, 20000)
+
+
+def test_kill_9_of_the_server_loses_nothing(server):
+    with recorder() as rec:
+        sink(server, endpoint=rec.url, on_failure="retry")
+        server.add("many", numbers(20000), buffer_lines=30000, buffer_bytes=4 << 20)
+        server.start()
+        for round in range(3):
+            wait_for(lambda: len(rec.texts()) > 2000 * (round + 1))
+            server.kill_brain()
+        arrived, _ = accounted(server, rec, 20000)
+        assert arrived == lines(1, 20000)
+
+
+# --- spill: the segments are the spool -----------------------------------------------------------------
+
+SMALL = {"buffer_lines": 100, "buffer_bytes": 65536}
+
+
+def test_spill_survives_kill_9_of_the_server_while_the_receiver_is_down(server):
+    port = free_port()
+    sink(server, endpoint=f"http://127.0.0.1:{port}/", on_failure="spill", queue_lines=500)
+    server.add("many", numbers(20000), **SMALL)
+    server.start()
+    server.wait_line("many", "line 20000", timeout=30)
+    server.kill_brain()
+    processes.kill(wait_for(lambda: shipper(server)))
+    with recorder(port=port) as rec:
+        arrived, seen = accounted(server, rec, 20000)
+        assert arrived == lines(1, 20000)
+        assert seen["overrun"] == seen["dropped"] == 0
+
+
+def test_spill_survives_the_end_of_everything(server):
+    port = free_port()
+    with recorder(port=port) as rec:
+        sink(server, endpoint=rec.url, on_failure="spill", queue_lines=500)
+        server.add("many", numbers(3000), **SMALL)
+        server.start()
+        wait_for(lambda: "line 3000" in rec.texts(), 20)
+        saved = server.logs / ".ship" / "rec.cursors"
+        before = wait_for(lambda: saved.exists() and saved.read_text())
+    server.add("many", numbers(20000), **SMALL)
+    server.rpc("service.reload")
+    server.wait_line("many", "line 20000", timeout=30)
+    wait_for(lambda: "line 20000" in "".join(p.read_text() for p in (server.logs / "many").glob("*.log")))
+    # all of it at once, as a power cut would: what the shipper knew is in its file
+    processes.kill(server.keeper)
+    for pid in server.leftovers():
+        processes.kill(pid)
+    server.process.wait()
+    server.socket.unlink()
+    assert saved.read_text() == before or saved.read_text()
+    server.add("many", SLEEP, **SMALL)
+    with recorder(port=port) as rec:
+        server.start()
+        server.add("many", f"echo line 20001; {SLEEP}", **SMALL)
+        server.rpc("service.reload")
+        wait_for(lambda: "line 20001" in rec.texts(), 30)
+        assert list(dict.fromkeys(rec.texts())) == lines(1, 20001)
+
+
+def test_lines_that_the_receiver_refuses_are_set_aside(server):
+    with recorder(lambda number, records: 400 if any(r["content"] == "bad 7" for r in records) else 200) as rec:
+        sink(server, endpoint=rec.url, on_failure="retry")
+        server.add("many", f"for i in 1 2 3 4 5 6 7 8 9; do echo $([ $i = 7 ] && echo bad || echo good) $i; done; {SLEEP}")
+        server.start()
+        wait_for(lambda: len(rec.texts()) == 8)
+        assert rec.texts() == [f"good {i}" for i in range(1, 10) if i != 7]
+        seen = wait_for(lambda: (s := status(server))["set_aside"] == 1 and s)
+        assert seen["acked"] == 8 and seen["dropped"] == 0
+        kept = [json.loads(line) for line in (server.logs / ".ship" / "rec.refused").read_text().splitlines()]
+        assert [(k["service"], k["content"]) for k in kept] == [("many", "bad 7")] and "400" in kept[0]["refused"]

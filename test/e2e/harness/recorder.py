@@ -19,6 +19,7 @@ class Recorder:
         self.requests = []   # of each, its records
         self.stored = []     # records of the requests that were answered with 2xx
         self.headers = []
+        self.connections = set()
         self.lock = threading.Lock()
         self.released = threading.Event()
         self.number = 0
@@ -26,6 +27,17 @@ class Recorder:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def setup(self):
+                super().setup()
+                with recorder.lock:
+                    recorder.connections.add(self.connection)
+
+            def finish(self):
+                with recorder.lock:
+                    recorder.connections.discard(self.connection)
+                with contextlib.suppress(OSError):
+                    super().finish()
 
             def do_POST(self):
                 recorder.handle(self)
@@ -97,6 +109,10 @@ class Recorder:
         self.let_go()
         self.server.shutdown()
         self.server.server_close()
+        with self.lock:  # a connection that is kept alive would go on being served
+            for connection in self.connections:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
 
 
 @contextlib.contextmanager
