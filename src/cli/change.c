@@ -173,6 +173,16 @@ static void tell_success(const struct run *run, const char *name, const json_t *
 			     color_end(run->cli->color_out));
 }
 
+/* It runs, but not as its file says. Returns whether that is so. */
+static bool tell_undone(const struct run *run, const char *name, const json_t *answer)
+{
+	const char *undone = run->change->undo_fails ? json_str(answer, "undone", NULL) : NULL;
+
+	if (undone && !run->cli->opt.json)
+		say(run->cli, "%s: its new definition did not come up, the old one is back: %s", name, undone);
+	return undone;
+}
+
 static void tell(struct run *run, struct pending *p, const json_t *answer)
 {
 	bool ok = json_flag(answer, "ok");
@@ -184,7 +194,10 @@ static void tell(struct run *run, struct pending *p, const json_t *answer)
 		tell_success(run, p->name, answer);
 	if (!run->cli->opt.json)
 		tell_survivors(run->cli, p->name, answer);
-	finish(p, ok ? EXIT_DONE : tell_failure(run->cli, run->change, p->name, answer));
+	if (tell_undone(run, p->name, answer) && ok)
+		finish(p, EXIT_FAILED);
+	else
+		finish(p, ok ? EXIT_DONE : tell_failure(run->cli, run->change, p->name, answer));
 }
 
 /* --- waiting ---------------------------------------------------------------------------------- */

@@ -12,6 +12,7 @@ struct change {
 	const char *method; /* "service.start" */
 	const char *doing;  /* "starting", for the progress line */
 	bool up;            /* a failure is shown with the last lines of the service */
+	bool undo_fails;    /* a new definition that was taken back is a failure */
 	const char *state;  /* service.wait: the state to wait for; NULL for the others */
 };
 

@@ -38,6 +38,7 @@ struct options {
 	const char *color; /* "auto", "always", "never" */
 	int timeout_ms;    /* -1: not given */
 	int lines;         /* -1: not given */
+	const char *what_if; /* --if */
 	const char *since, *until, *grep, *stream, *output, *state, *cursor;
 	bool json, quiet, help, version;
 	bool tree, follow, no_wait, all, persist, force, leader, names, stats;

@@ -55,6 +55,8 @@ const struct flag flags[FLAG_N] = {
 		"Signal the main process only, not its group" },
 	[FLAG_STATS] = { 0, "stats", NULL, FLAG_KIND_BOOL, AT(stats), NULL,
 		"What became of the lines: read, in memory, on disk, dropped and why" },
+	[FLAG_IF] = { 0, "if", "EVENT:NAME", FLAG_KIND_TEXT, AT(what_if), NULL,
+		"What would happen: start:, stop:, restart:, kill:, exit:, reload:, remove:NAME, or shutdown" },
 };
 
 #define GLOBAL_FLAGS \
@@ -70,7 +72,10 @@ const struct command commands[] = {
 	{ "status", NULL, "NAME…", GROUP_LOOK, 1, -1, 0, "One service in detail; exit 0 only if it is running",
 	  "Exit status 0: all of them run (or are oneshots that ended well); 3: one does not run, or does not exist.",
 	  cmd_status },
-	{ "why", NULL, "NAME", GROUP_LOOK, 1, 1, 0, "Why it is in its state, down to the root cause", NULL, cmd_why },
+	{ "why", NULL, "NAME | --if EVENT:NAME", GROUP_LOOK, 0, 1, BIT(FLAG_IF),
+	  "Why it is in its state, down to the root cause; or what would happen if",
+	  "With --if nothing is done: the steps are those that would follow if all goes well, in order, each with its reason.\n"
+	  "zinit why --if stop:db", cmd_why },
 	{ "tree", NULL, "[NAME]", GROUP_LOOK, 0, 1, 0, "Services under what they depend on", NULL, cmd_tree },
 	{ "stats", NULL, "[NAME…]", GROUP_LOOK, 0, -1, 0, "CPU, memory and processes of services", NULL, cmd_stats },
 	{ "metrics", NULL, "[NAME|@TAG…]", GROUP_LOOK, 0, -1, BIT(FLAG_ALL), "Figures for Prometheus: states, health, logs, the server",
@@ -108,6 +113,13 @@ const struct command commands[] = {
 	  cmd_incident },
 	{ "check", NULL, "FILE…", GROUP_CONFIG, 1, -1, 0, "Validate service files strictly, without a server",
 	  "A directory stands for its *.toml files. Every error is printed as file:line:column.", cmd_check },
+	{ "plan", NULL, "", GROUP_CONFIG, 0, 0, 0, "What applying the changed service files would do, step by step",
+	  "Each change is told with its keys, their places, and whether they take effect live or by a restart. Nothing is done.\n"
+	  "Exit status 1: a file is not valid; it is left out.", cmd_plan },
+	{ "apply", NULL, "[PLAN]", GROUP_CONFIG, 0, 1, BIT(FLAG_NO_WAIT),
+	  "Apply the changed service files, and wait until all is up",
+	  "With the number that 'plan' told, exactly that plan is carried out, or nothing if it does not hold any more. A service\n"
+	  "whose new definition does not come up gets its old one back: that is told, and the exit status is 1.", cmd_apply },
 	{ "reload", NULL, "[NAME…]", GROUP_CONFIG, 0, -1, 0,
 	  "Read the service directory again and apply what changed; with names: let these services reload",
 	  "A service that is named is told to read its own files again: its reload_command runs, or it gets its reload_signal.",

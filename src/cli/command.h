@@ -37,6 +37,7 @@ enum flag_id {
 	FLAG_NAMES,
 	FLAG_LEADER,
 	FLAG_STATS,
+	FLAG_IF,
 	FLAG_N
 };
 
@@ -93,6 +94,7 @@ json_t *command_json(void);
 
 /* One function a verb, each in its cmd_<verb>.c. */
 int cmd_add(struct cli *cli, int argc, char **argv);
+int cmd_apply(struct cli *cli, int argc, char **argv);
 int cmd_check(struct cli *cli, int argc, char **argv);
 int cmd_completion(struct cli *cli, int argc, char **argv);
 int cmd_debug_procs(struct cli *cli, int argc, char **argv);
@@ -107,6 +109,7 @@ int cmd_metrics(struct cli *cli, int argc, char **argv);
 /** `zinit logs --stats` */
 int cmd_logs_stats(struct cli *cli, int argc, char **argv);
 int cmd_ping(struct cli *cli, int argc, char **argv);
+int cmd_plan(struct cli *cli, int argc, char **argv);
 int cmd_reload(struct cli *cli, int argc, char **argv);
 int cmd_upgrade(struct cli *cli, int argc, char **argv);
 int cmd_remove(struct cli *cli, int argc, char **argv);

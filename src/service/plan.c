@@ -409,12 +409,14 @@ static int try_all(struct dry *d, const struct plan_change *changes, size_t n, s
 	}
 	for (size_t i = 0; i < n; i++) {
 		struct core_event ev = event_of(d, &changes[i]);
+		const struct core_event killed = { .kind = EV_KILL_ASKED, .id = ev.id, .rule = RULE_ASKED,
+						   .uid = changes[i].uid, .signal = ev.signal };
 
+		/* at once, as the shell gives all wishes before any process answers */
 		if (ev.kind != EV_NONE && changes[i].kind == PLAN_KILL)
-			later(d, (struct core_event){ .kind = EV_KILL_ASKED, .id = ev.id, .rule = RULE_ASKED,
-						      .uid = changes[i].uid, .signal = ev.signal });
+			send(d, &killed);
 		if (ev.kind != EV_NONE)
-			later(d, ev);
+			send(d, &ev);
 	}
 	run(d);
 	return d->r;

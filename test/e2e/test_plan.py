@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Changes of service files: planned, applied exactly so, and undone where a new definition does not come up."""
 
+import json
+
 import pytest
 from harness.rpc import RpcError
 from harness.wait import stays, wait_for
@@ -209,3 +211,79 @@ def test_the_server_dies_during_an_apply(server, moment):
     server.kill_brain()
     assert "start timeout" in server.rpc("service.status", {"name": "web"})["undone"]
     assert server.state("web") == "running"
+
+
+def test_plan_and_apply_on_the_command_line(shop):
+    change_all(shop)
+    told = shop.cli("plan")
+    assert told.returncode == 0
+    for line in ("restart        web", "change live    apart", "add            new", "remove         gone",
+                 f"{shop.services}/web.toml:3", "4. stops   top"):
+        assert line in told.stdout, told.stdout
+    digest = told.stdout.split()[-1]
+    assert shop.cli("apply", "0123").returncode == 1
+    before = shop.pid("db")
+    done = shop.cli("apply", digest)
+    assert done.returncode == 0, done.stderr
+    for line in ("web: running, pid", "top: running, pid", "new: running, pid"):
+        assert line in done.stdout
+    assert shop.pid("db") == before and "gone" not in shop.all()
+    assert "nothing to change" in shop.cli("plan").stdout and "nothing to change" in shop.cli("apply").stdout
+
+
+def test_what_was_taken_back_is_told_on_the_command_line(shop):
+    shop.add("web", "exit 7", requires=["db"])
+    done = shop.cli("apply")
+    assert done.returncode == 1
+    assert "web: its new definition did not come up, the old one is back: exited with code 7" in done.stderr
+    assert "top: running, pid" in done.stdout
+    assert "tried before, and taken back: exited with code 7" in shop.cli("plan").stdout
+    why = shop.cli("why", "web").stdout
+    assert "taken back: exited with code 7" in why
+
+
+def test_a_bad_file_does_not_stop_the_others(shop):
+    shop.add("apart", SLEEP, max_restarts=5)
+    shop.write("bad.toml", "[service]\nexec = 1\n")
+    told = shop.cli("plan")
+    assert told.returncode == 1 and "bad.toml:2:8" in told.stderr and "apart" in told.stdout
+    assert shop.cli("apply").returncode == 1
+    assert shop.rpc("service.get", {"name": "apart"})["lifecycle"]["max_restarts"] == 5
+
+
+@pytest.mark.parametrize("event, expected", [
+    ("stop:db", ["stops top", "stops web", "stops db"]),
+    ("restart:web", ["stops top", "stops web", "starts web", "starts top"]),
+    ("kill:web", ["ends web", "starts web"]),
+    ("reload:web", []),
+    ("start:db", []),
+    ("remove:top", ["stops top", "removes top"]),
+])
+def test_what_would_happen_is_what_happens(shop, event, expected):
+    """On a graph of real processes."""
+    word, name = event.split(":")
+    told = shop.cli("why", "--if", event, "--json")
+    assert told.returncode == 0
+    planned = [f"{step['action']} {step['name']}" for step in json.loads(told.stdout)["steps"]]
+    assert planned == expected
+    since = shop.rpc("system.info")["event_cursor"]
+    if word == "kill":
+        shop.rpc("service.kill", {"name": name, "signal": "KILL"})
+        wait_for(lambda: shop.rpc("service.status", {"name": name})["restart_count"] == 1 and shop.state(name) == "running")
+    elif word == "reload":
+        shop.rpc("service.kill", {"name": name, "signal": "CONT"})
+    else:
+        shop.cli(word, name)
+    wait_for(lambda: word != "remove" or name not in shop.all())
+    for other in shop.all():
+        assert shop.cli("wait", "--state", "settled", other).returncode == 0
+    names = {"starting": "starts", "stopping": "stops"}
+    done = [f"{names[to]} {who}" for who, to in transitions(shop, since) if to in names]
+    assert done == [step for step in planned if step.split()[0] in ("starts", "stops")]
+
+
+def test_what_if_of_nonsense(shop):
+    assert shop.cli("why", "--if", "explode:web").returncode != 0
+    assert shop.cli("why", "--if", "stop:nobody").returncode != 0
+    assert shop.cli("why").returncode == 2
+    assert "shuts down" in shop.cli("why", "--if", "shutdown").stdout
