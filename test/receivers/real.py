@@ -241,7 +241,7 @@ class ClickHouse(Receiver):
         return True
 
     def records(self):
-        status, text = ask(self.endpoint, b"SELECT service, content FROM logs ORDER BY timestamp_ns, id FORMAT JSONCompact")
+        status, text = ask(self.endpoint, b"SELECT service, content FROM logs ORDER BY toUInt64(splitByChar('-', id)[2]) FORMAT JSONCompact")
         assert status == 200, text
         return [tuple(row) for row in json.loads(text)["data"]]
 
@@ -265,6 +265,7 @@ receivers:
 exporters:
   file:
     path: {self.dir}/out.jsonl
+    append: true
     flush_interval: 100ms
 service:
   telemetry:
