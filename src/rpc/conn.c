@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/diag.h"
 #include "base/mem.h"
 #include "rpc/server.h"
 #include "rpc/stream.h"
@@ -17,6 +18,8 @@
 #define READ_MORE (64U << 10)
 /* A connection's slice of the loop: others wait no longer than this, times the clients that are busy at once. */
 #define SLICE (1 * USEC_PER_MSEC)
+/* What all connections that have work left may take of one round of the loop. */
+#define ROUND (2 * USEC_PER_MSEC)
 
 static void on_event(struct loop_io *io, uint32_t events, void *data);
 
@@ -157,6 +160,8 @@ static void account(struct rpc_conn *conn)
 		if (other->accounted > largest->accounted)
 			largest = other;
 	}
+	diag(DIAG_WARN, "control: client pid %d (uid %u) makes the server hold %zu bytes, of all clients %zu: dropped", largest->peer.pid,
+	     largest->peer.uid, largest->accounted, server->bytes);
 	conn_kill(largest);
 }
 
@@ -239,6 +244,7 @@ static void drop_read(struct rpc_conn *conn, size_t len)
 static void run_ready(void *data)
 {
 	struct rpc_server *server = data;
+	usec_t until = time_add(time_boottime(), ROUND);
 	struct list todo;
 
 	server->ready_deferred = false;
@@ -249,12 +255,14 @@ static void run_ready(void *data)
 		list_remove(node);
 		list_append(&todo, node);
 	}
-	while (!list_empty(&todo)) {
+	while (!list_empty(&todo) && time_boottime() < until) {
 		struct rpc_conn *conn = LIST_ENTRY(todo.next, struct rpc_conn, ready_node);
 
 		list_remove(&conn->ready_node);
 		conn_turn(conn);
 	}
+	while (!list_empty(&todo)) /* behind those that came meanwhile, in the next round */
+		conn_wake(LIST_ENTRY(todo.next, struct rpc_conn, ready_node));
 }
 
 void conn_wake(struct rpc_conn *conn)

@@ -103,8 +103,8 @@ static bool send_some(struct event_sub *sub)
 
 static void pump(struct rpc_sub *sub)
 {
-	while (stream_has_room(sub->conn) && send_some(of(sub)))
-		;
+	if (stream_has_room(sub->conn) && send_some(of(sub)) && stream_has_room(sub->conn))
+		conn_wake(sub->conn); /* there may be more: in the next round, after everybody else */
 }
 
 static void end(struct rpc_sub *sub)
@@ -120,8 +120,10 @@ void stream_events_look(struct rpc_server *server)
 {
 	struct event_sub *sub;
 
-	LIST_FOREACH (sub, &server->event_subs, all)
-		pump(&sub->sub);
+	LIST_FOREACH (sub, &server->event_subs, all) {
+		if (stream_has_room(sub->sub.conn)) /* else it is pumped when its client has taken what it was sent */
+			conn_wake(sub->sub.conn);
+	}
 }
 
 static json_t *save(const struct rpc_sub *sub)

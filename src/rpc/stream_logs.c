@@ -199,22 +199,25 @@ static void send_ended(struct source *source)
 	stream_message_end(sub, &out);
 }
 
+/* One message a turn: with a thousand followers the next client would wait long for all that they could be sent. */
 static void pump_source(struct source *source)
 {
 	struct message m = { .logs = source->owner, .source = source };
 	struct rpc_conn *conn = source->owner->sub.conn;
-	int n = 1;
+	int n;
 
-	while (source->ready && stream_has_room(conn)) {
-		n = log_follow_read(source->follow, LINES_PER_MESSAGE, on_line, &m);
-		log_follow_cursor(source->follow, &source->at);
-		message_close(&m);
-		if (n <= 0)
-			source->ready = false; /* the end: on_wake() says when there is more */
-	}
+	if (!source->ready || !stream_has_room(conn))
+		return;
+	n = log_follow_read(source->follow, LINES_PER_MESSAGE, on_line, &m);
+	log_follow_cursor(source->follow, &source->at);
+	message_close(&m);
+	if (n <= 0)
+		source->ready = false; /* the end: on_wake() says when there is more */
 	if (n < 0 && !conn->dead) {
 		send_ended(source);
 		source_free(source);
+	} else if (n > 0 && stream_has_room(conn)) {
+		conn_wake(conn);
 	}
 }
 
@@ -224,7 +227,8 @@ static void on_wake(struct log_follow *follow, void *data)
 
 	(void)follow;
 	source->ready = true;
-	pump_source(source);
+	if (stream_has_room(source->owner->sub.conn)) /* else it is pumped when its client has taken what it was sent */
+		conn_wake(source->owner->sub.conn);
 }
 
 static int follow_source(struct source *source, const struct log_cursor *from)
@@ -319,16 +323,13 @@ static bool is_followed(const struct log_sub *logs, const char *name)
 	return false;
 }
 
-static void follow_new_service(struct log_sub *logs, const char *name)
+static void follow_new_service(struct log_sub *logs, uint32_t id, struct log_service *svc, const char *name)
 {
 	struct rpc_conn *conn = logs->sub.conn;
-	struct supervisor *sup = conn->server->supervisor;
-	uint32_t id = core_find(supervisor_core(sup), name);
-	struct log_service *svc = log_service_find(supervisor_log(sup), name);
 	static const struct log_cursor beginning;
 	struct source *source;
 
-	if (logs->query || id == CORE_NONE || !svc || is_followed(logs, name) || !select_matches(sup, logs->names, id) ||
+	if (logs->query || is_followed(logs, name) || !select_matches(conn->server->supervisor, logs->names, id) ||
 	    !conn_may(conn, ACCESS_READ, name, id))
 		return;
 	source = source_new(logs, svc, name);
@@ -343,10 +344,15 @@ static void follow_new_service(struct log_sub *logs, const char *name)
 /* A service has no log before its first start. */
 static void follow_new_services(struct log_sub *logs)
 {
-	const struct core *core = supervisor_core(logs->sub.conn->server->supervisor);
+	const struct supervisor *sup = logs->sub.conn->server->supervisor;
+	const struct core *core = supervisor_core(sup);
 
-	for (uint32_t id = core_next(core, CORE_NONE); id != CORE_NONE; id = core_next(core, id))
-		follow_new_service(logs, core_name(core, id));
+	for (uint32_t id = core_next(core, CORE_NONE); id != CORE_NONE; id = core_next(core, id)) {
+		struct log_service *svc = log_service_find(supervisor_log(sup), core_name(core, id));
+
+		if (svc)
+			follow_new_service(logs, id, svc, core_name(core, id));
+	}
 }
 
 /* --- what was there ------------------------------------------------------------------------------- */
@@ -634,18 +640,26 @@ enum rpc_outcome rpc_classic_follow(struct rpc_call *call, struct json_out *out,
 	return follow(call, true, out, err);
 }
 
+static void offer_service(struct rpc_server *server, const char *name)
+{
+	uint32_t id = core_find(supervisor_core(server->supervisor), name);
+	struct log_service *svc = log_service_find(supervisor_log(server->supervisor), name);
+	struct log_sub *logs;
+
+	if (id == CORE_NONE || !svc)
+		return;
+	LIST_FOREACH (logs, &server->log_subs, all)
+		follow_new_service(logs, id, svc, name);
+}
+
 void stream_logs_look(struct rpc_server *server)
 {
 	struct supervisor_event event;
 	uint64_t lost;
 
 	while (supervisor_event_after(server->supervisor, server->seen_event, &event, &lost) == 1) {
-		struct log_sub *logs;
-
 		server->seen_event = event.cursor;
-		if (event.kind != EVENT_ADDED && event.kind != EVENT_STATE)
-			continue;
-		LIST_FOREACH (logs, &server->log_subs, all)
-			follow_new_service(logs, event.name);
+		if (event.kind == EVENT_ADDED || event.kind == EVENT_STATE)
+			offer_service(server, event.name);
 	}
 }
