@@ -101,7 +101,7 @@ bool programs_put_back(struct keeper *k, const siginfo_t *info);
 void programs_ready(struct keeper *k);
 /** Let go of the predecessor when probation is over. */
 void programs_settle(struct keeper *k);
-/** Execute the server's program by `fd`, or by its path if that is -1; returns only if that fails, with errno set. */
+/** Execute the server's program by `fd`, or by its path if that is -1 or it is a script; returns only if that fails, with errno set. */
 void programs_exec(const struct keeper *k, int fd, char *const argv[]);
 
 /* life.c: the server's life */

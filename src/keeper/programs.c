@@ -105,8 +105,7 @@ void programs_settle(struct keeper *k)
 
 void programs_exec(const struct keeper *k, int fd, char *const argv[])
 {
-	if (fd >= 0)
-		(void)program_exec(fd, argv);
-	else
+	/* a script can't be read by its interpreter from a descriptor that is closed by then (ENOENT): by its path */
+	if (fd < 0 || program_exec(fd, argv) == -ENOENT)
 		(void)execv(k->program.path, argv);
 }

@@ -67,6 +67,8 @@ struct spawn_fd {
 };
 
 #define SPAWN_FD_TARGET_MAX LIMIT_SERVICE_FD
+/** With which a child ends that could not be made into the program. */
+#define SPAWN_EXIT_CODE 127
 
 /**
  * What to start. Start from SPAWN_REQUEST: zero is not the default of every field. All pointers are borrowed.
@@ -113,6 +115,8 @@ struct spawn_request {
 	uint64_t tag;
 	/* NULL, or where the pid is written before the child runs its first instruction of the program's way */
 	volatile pid_t *pid_slot;
+	/* NULL, or where a child that fails writes why before it ends: the stage << 16 | errno. For those who outlive the caller. */
+	volatile uint32_t *failure_slot;
 };
 
 #define SPAWN_REQUEST                                                                              \

@@ -34,7 +34,6 @@
 #endif
 
 #define SIGNALS 64
-#define EXIT_FAILED_SPAWN 127
 
 /* Each step returns 0 or -1 with errno. */
 
@@ -318,11 +317,13 @@ IN_CHILD int spawn_child(void *plan)
 		p->at = steps[i].stage;
 		if (steps[i].fn(p) < 0) {
 			p->error = errno;
+			if (p->request->failure_slot)
+				*p->request->failure_slot = (uint32_t)p->at << 16 | (uint32_t)p->error;
 			break;
 		}
 		if (p->at == SPAWN_FDS)
 			close_others(p);
 	}
 	for (;;)
-		(void)syscall(SYS_exit_group, EXIT_FAILED_SPAWN);
+		(void)syscall(SYS_exit_group, SPAWN_EXIT_CODE);
 }

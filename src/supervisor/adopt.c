@@ -25,12 +25,13 @@
 static int begin_new(struct supervisor *sup, struct error *err)
 {
 	int fd;
-	int r = state_new(SAVED_VERSION, sizeof(struct saved), &sup->state, err);
+	int r = state_new(&saved_format, &sup->state, err);
 
 	if (r == 0)
 		r = definitions_new(&sup->definitions, err);
 	if (r < 0)
 		return r;
+	state_begin(sup->state, &sup->earlier_program);
 	r = events_init(&sup->events, -1, &state_globals(sup->state)->event_cursor);
 	fd = state_fd(sup->state);
 	if (r == 0)
@@ -110,9 +111,16 @@ static int adopt_unit(struct supervisor *sup, uint32_t id, const struct saved *s
 static int adopt_units(struct supervisor *sup, struct error *err)
 {
 	for (uint32_t id = 0; id < state_end(sup->state); id++) {
-		const struct saved *saved = state_read(sup->state, id);
-		int r = saved ? adopt_unit(sup, id, saved) : 0;
+		const unsigned char *record = state_read(sup->state, id);
+		struct saved saved;
+		struct error why;
+		int r = record ? saved_decode(record, &saved, &why) : 0;
 
+		if (r < 0) {
+			diag(DIAG_ERROR, "service %u can't be taken over: %s", id, why.msg);
+			continue;
+		}
+		r = record ? adopt_unit(sup, id, &saved) : 0;
 		if (r == -ENOMEM)
 			return error_set(err, ENOMEM, "no memory to take over service %u", id);
 		if (r < 0)
@@ -199,7 +207,8 @@ static struct core_facts find_facts(struct unit *unit)
 		facts = (struct core_facts){ .kind = FACT_PROCESS, .pid = record->pid };
 	} else if (record->phase == PHASE_SPAWN || record->phase == PHASE_STOP_SPAWN) {
 		facts.pid = half_spawned_pid(unit->sup, spawning);
-		if (facts.pid) {
+		/* one that has failed already is as good as none: it is tried again, and then we hear all about it */
+		if (facts.pid && !*state_spawn_failure(unit->sup->state, unit->id)) {
 			facts.kind = FACT_PROCESS;
 			unit->last.started_at = time_realtime();
 		}
@@ -233,10 +242,11 @@ static void resume(struct supervisor *sup, struct unit *unit)
 static int take_over(struct supervisor *sup, struct error *err)
 {
 	int fd = supervisor_take_kept_fd(sup, KEY_STATE);
-	int r = state_adopt(fd, SAVED_VERSION, sizeof(struct saved), &sup->state, err);
+	int r = state_adopt(fd, &saved_format, &sup->state, err);
 
 	if (r < 0)
 		return r;
+	state_begin(sup->state, &sup->earlier_program);
 	r = definitions_adopt(supervisor_take_kept_fd(sup, KEY_DEFINITIONS), &sup->definitions, err);
 	if (r == 0)
 		r = events_init(&sup->events, supervisor_take_kept_fd(sup, KEY_EVENTS),
@@ -258,7 +268,23 @@ static int take_over(struct supervisor *sup, struct error *err)
 			resume(sup, sup->units[i]);
 	}
 	manage_scan_invalid(sup);
-	diag(keeper_link_news(sup->keeper)->outcome == WIRE_TRIED ? DIAG_INFO : DIAG_WARN, "took over %zu services from an earlier server", core_count(sup->core));
+	diag(keeper_link_news(sup->keeper)->outcome == WIRE_TRIED ? DIAG_INFO : DIAG_WARN,
+	     "took over %zu services from an earlier server", core_count(sup->core));
+	return 0;
+}
+
+static int check_unit(const unsigned char *record, const struct definitions *definitions, uint32_t id, struct error *err)
+{
+	AUTO(auto_free) char *text = definitions_get(definitions, unit_definition_slot(id, DEFINITION_NOW));
+	struct service_config *config = text ? unit_parse_definition(text) : NULL;
+	struct saved saved;
+	struct error why;
+
+	if (!config)
+		return error_set(err, EPROTO, "the definition of service %u can't be read", id);
+	config_free(config);
+	if (saved_decode(record, &saved, &why) < 0)
+		return error_set(err, EPROTO, "the record of service %u can't be read: %s", id, why.msg);
 	return 0;
 }
 
@@ -266,18 +292,17 @@ int supervisor_can_take_over(int state_fd, int definitions_fd, struct error *err
 {
 	struct definitions *definitions = NULL;
 	struct state *state = NULL;
-	int r = state_adopt(state_fd, SAVED_VERSION, sizeof(struct saved), &state, err);
+	int r = state_adopt(state_fd, &saved_format, &state, err);
 
 	if (r == 0)
 		r = definitions_adopt(definitions_fd, &definitions, err);
 	for (uint32_t id = 0; r == 0 && id < state_end(state); id++) {
-		AUTO(auto_free) char *text =
-			state_read(state, id) ? definitions_get(definitions, unit_definition_slot(id, DEFINITION_NOW)) : NULL;
-		struct service_config *config = text ? unit_parse_definition(text) : NULL;
+		const unsigned char *record = state_read(state, id);
 
-		if (text && !config)
-			r = error_set(err, EPROTO, "the definition of service %u can't be read", id);
-		config_free(config);
+		/* the server that asks us goes on: what it is about to remove may be gone by now */
+		r = record ? check_unit(record, definitions, id, err) : 0;
+		if (r < 0 && !state_read(state, id))
+			r = 0;
 	}
 	definitions_free(definitions);
 	state_free(state);

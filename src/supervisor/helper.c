@@ -3,7 +3,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,18 +14,19 @@
 #define HALF_SPAWNED_TRIES 5000
 #define HALF_SPAWNED_PAUSE_NS 1000000L
 
-static bool same_program(pid_t pid)
+/* Ours, or that of the server before us, which may have been another one. */
+static bool runs_server(const struct supervisor *sup, pid_t pid)
 {
 	char path[32];
-	char theirs[256];
-	char ours[256];
-	ssize_t n;
-	ssize_t m;
+	struct stat theirs;
+	struct stat ours;
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
-	n = readlink(path, theirs, sizeof(theirs));
-	m = readlink("/proc/self/exe", ours, sizeof(ours));
-	return n > 0 && n == m && memcmp(theirs, ours, (size_t)n) == 0;
+	if (stat(path, &theirs) < 0)
+		return false;
+	if (sup->earlier_program.dev == theirs.st_dev && sup->earlier_program.ino == theirs.st_ino)
+		return true;
+	return stat("/proc/self/exe", &ours) == 0 && ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
 }
 
 /* Its pid is known, so it is not the one that we look for; it may hang in front of its exec for long. */
@@ -51,7 +52,7 @@ static bool half_spawned_exists(const struct supervisor *sup)
 	if (tree_descendants(getppid(), &list) == 0) {
 		for (size_t i = 0; i < list.n; i++)
 			found = found || (list.procs[i].ppid == getppid() && list.procs[i].pid != getpid() &&
-					  same_program(list.procs[i].pid) && !is_on_record(sup, list.procs[i].pid));
+					  runs_server(sup, list.procs[i].pid) && !is_on_record(sup, list.procs[i].pid));
 	}
 	tree_list_fini(&list);
 	return found;

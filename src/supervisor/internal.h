@@ -20,45 +20,11 @@
 #include "supervisor/incident.h"
 #include "supervisor/keeper_link.h"
 #include "supervisor/policy.h"
+#include "supervisor/saved.h"
 #include "supervisor/state.h"
 #include "supervisor/ship.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/worker.h"
-
-/* Of struct saved; a server that finds another version starts fresh services beside nothing it could adopt. */
-#define SAVED_VERSION 3
-
-/* An exit that is on record but not yet told to the core: its last lines are still being read. */
-struct saved_exit {
-	int32_t pid; /* 0: none */
-	int32_t code;
-	int32_t status;
-};
-
-/* What the core's record does not say of the last run. */
-struct last_run {
-	struct saved_exit exit;
-	bool by_shell; /* the shell was started: its 126 and 127 may be spawn errors */
-	ts_ns started_at;
-	ts_ns ended_at;
-	uint64_t oom_kills; /* of its cgroup, as far as they were told */
-};
-
-/* What was asked for and is not done yet, where neither the core's record nor the definitions say so. */
-struct intent {
-	bool loaded;   /* the core was told EV_LOADED */
-	bool removing; /* forget it once it is down */
-	bool remove_file;
-};
-
-/* What is kept of a service over the server's death, in the state memfd; the slot's number is the core's id. */
-struct saved {
-	struct service_record core;
-	struct last_run last;
-	struct intent intent;
-	uint16_t unhealthy; /* bit n: check n of the current run was found unhealthy */
-	uint64_t event;     /* the number of the last event that tells of this record */
-};
 
 /* The pipes of one run: read ends in the log engine and the keeper; write ends here while something is being spawned. */
 struct run_pipes {
@@ -181,6 +147,7 @@ struct supervisor {
 	bool keeper_lost; /* nobody tells exits any more */
 	int exit_code;
 	uint64_t tag_instance;
+	struct state_program earlier_program; /* of the server before this one */
 	struct policy_box policy_box; /* scratch */
 	struct effects effects;       /* scratch */
 };

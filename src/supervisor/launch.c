@@ -294,6 +294,8 @@ static void begin(struct unit *unit, uint64_t run)
 	request.cgroup_fd = l->cgroup_fd = unit_cgroup_fd(unit, &request.join_cgroup);
 	request.pid_slot = state_spawn_pid(sup->state, unit->id);
 	*request.pid_slot = 0;
+	request.failure_slot = state_spawn_failure(sup->state, unit->id);
+	*request.failure_slot = 0;
 	value = "readiness socket or descriptor";
 	r = probes_spawn_prepare(unit, run, &request, &readiness);
 	l->ready_fd = MAX(readiness.fd.source, -1);
@@ -355,6 +357,27 @@ static bool has_leftovers(const struct unit *unit, pid_t pgid)
 	return kill(-pgid, 0) == 0 || errno == EPERM || (!unit->stop && unit->cgroup && cgroup_populated(unit->cgroup) > 0);
 }
 
+/* The server that began the spawn died before it could be told that it failed; the child has left word. */
+static bool spawn_had_failed(const struct unit *unit, const struct child_exit *exit)
+{
+	return exit->code == SPAWN_EXIT_CODE && *state_spawn_failure(unit->sup->state, unit->id);
+}
+
+static void note_late_failure(struct unit *unit, struct core_event *event)
+{
+	volatile uint32_t *word = state_spawn_failure(unit->sup->state, unit->id);
+	const struct spawn_result result = { .stage = (enum spawn_stage)(*word >> 16), .error = (int)(*word & 0xffff) };
+	char text[SPAWN_VALUE_MAX + 128];
+
+	*word = 0;
+	if (is_transient(&result))
+		return; /* an end like others: it may be restarted */
+	event->stage = (int)result.stage;
+	event->error = result.error;
+	spawn_result_text(&result, text, sizeof(text));
+	core_set_spawn_text(unit->sup->core, unit->id, text);
+}
+
 static void tell_core(struct unit *unit)
 {
 	const struct saved_exit *saved = &unit->last.exit;
@@ -374,6 +397,8 @@ static void tell_core(struct unit *unit)
 
 	child_exit_text(&exit, text);
 	(void)child_is_shell_error(&exit, unit->last.by_shell, ran, &event.error);
+	if (spawn_had_failed(unit, &exit))
+		note_late_failure(unit, &event);
 	diag(DIAG_DEBUG, "%s: %s", unit->config->name, text);
 	unit->oom = (uint32_t)unit_oom_kills(unit);
 	if (unit->oom)

@@ -6,7 +6,8 @@
  * selector with one aligned store. So a SIGKILL between any two instructions leaves the old record or the new one. The
  * file has room for all services from the start, but pages cost nothing until they are written.
  *
- * A record is plain bytes to this module; the version says what they mean.
+ * A record is plain bytes to this module; the version says what they mean. A server of another version may have written the
+ * file: what it knows of a record may be less or more than what we know, and bytes that we do not know stay as they are.
  */
 #ifndef SUPERVISOR_STATE_H
 #define SUPERVISOR_STATE_H
@@ -30,10 +31,26 @@ struct state_globals {
 	int64_t exit_code;     /* with which the server will end */
 };
 
-/** A new, empty state. Returns 0 or negative errno with `err`. `version` is that of the record's layout. */
-int state_new(uint32_t version, size_t record_size, struct state **out, struct error *err);
-/** Map what an earlier server left. Takes `fd` over on success. -EPROTO: another layout; nothing is changed. */
-int state_adopt(int fd, uint32_t version, size_t record_size, struct state **out, struct error *err);
+/** Which file a program is. */
+struct state_program {
+	uint64_t dev, ino;
+};
+
+/** What a record is to this program. */
+struct state_format {
+	uint32_t version; /* of what it writes */
+	uint32_t oldest;  /* version that it can read */
+	uint32_t reader;  /* the oldest version that can read what it writes */
+	size_t size;      /* bytes of a record that it knows */
+	size_t room;      /* bytes that a record has in a new file, for later versions */
+};
+
+/** A new, empty state. Returns 0 or negative errno with `err`. `format` must stay. */
+int state_new(const struct state_format *format, struct state **out, struct error *err);
+/** Map what an earlier server left, and change nothing. Takes `fd` over on success. -EPROTO: it can't be read. */
+int state_adopt(int fd, const struct state_format *format, struct state **out, struct error *err);
+/** From now on this program writes it. Fills in the program that did so before, as far as it was another one. */
+void state_begin(struct state *state, struct state_program *out_earlier);
 /** Unmap and close. NULL is fine. */
 void state_free(struct state *state);
 /** The memfd, for the keeper; stays ours. */
@@ -56,6 +73,12 @@ uint32_t state_end(const struct state *state);
  * dies between clone(2) and its own commit leaves the pid on record. The caller sets it to 0 before each spawn.
  */
 volatile pid_t *state_spawn_pid(struct state *state, uint32_t slot);
+
+/**
+ * The word of a slot into which a child that can't be spawned writes why before it ends: the step in the upper half, errno in the
+ * lower. 0: it did not fail. Of the same life as the word before.
+ */
+volatile uint32_t *state_spawn_failure(struct state *state, uint32_t slot);
 
 /* Helper commands of a service whose pids are on record at a time: one that runs and others that were given up. */
 #define STATE_HELPERS 4

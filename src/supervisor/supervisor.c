@@ -40,8 +40,10 @@ void unit_save(struct unit *unit)
 		.unhealthy = unit->unhealthy,
 		.event = unit->event,
 	};
+	unsigned char record[SAVED_ROOM]; /* saved_format.size of it is used */
 
-	state_commit(unit->sup->state, unit->id, &saved);
+	saved_encode(&saved, record);
+	state_commit(unit->sup->state, unit->id, record);
 }
 
 /* --- the step --------------------------------------------------------------------------------- */

@@ -19,14 +19,26 @@ struct record {
 	uint64_t last;
 };
 
-static struct state *reopen(struct state *s)
+static const struct state_format now = { .version = 2, .oldest = 1, .reader = 1, .size = sizeof(struct record), .room = sizeof(struct record) + 40 };
+/* The same with a field more. */
+static const struct state_format next = { .version = 3, .oldest = 2, .reader = 2, .size = sizeof(struct record) + 8,
+					  .room = sizeof(struct record) + 80 };
+
+static struct state *reopen_as(const struct state_format *format, struct state *s)
 {
-	struct state *next;
+	struct state_program earlier;
+	struct state *again;
 	int fd = dup(state_fd(s));
 
 	state_free(s);
-	assert_int_equal(state_adopt(fd, 1, sizeof(struct record), &next, NULL), 0);
-	return next;
+	assert_int_equal(state_adopt(fd, format, &again, NULL), 0);
+	state_begin(again, &earlier);
+	return again;
+}
+
+static struct state *reopen(struct state *s)
+{
+	return reopen_as(&now, s);
 }
 
 static void test_slots_are_taken_and_given_back(void **state)
@@ -37,7 +49,7 @@ static void test_slots_are_taken_and_given_back(void **state)
 	uint32_t again;
 
 	(void)state;
-	assert_int_equal(state_new(1, sizeof(r), &s, NULL), 0);
+	assert_int_equal(state_new(&now, &s, NULL), 0);
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(state_alloc(s, &slots[i]), 0);
 		assert_int_equal(slots[i], i);
@@ -56,23 +68,75 @@ static void test_slots_are_taken_and_given_back(void **state)
 	state_free(s);
 }
 
-static void test_another_version_is_refused_untouched(void **state)
+static void refuse(struct state *s, const struct state_format *format, const char *word)
 {
-	struct record r = { .first = 42 };
-	struct state *s;
 	struct state *other;
 	struct error err;
+
+	assert_int_equal(state_adopt(state_fd(s), format, &other, &err), -EPROTO);
+	assert_non_null(strstr(err.msg, word));
+}
+
+static void test_what_cannot_be_read_is_refused_untouched(void **state)
+{
+	const struct state_format late = { .version = 9, .oldest = 8, .reader = 8, .size = sizeof(struct record), .room = 400 };
+	struct state_format large = now;
+	struct record r = { .first = 42 };
+	struct state *s;
 	uint32_t slot;
 
 	(void)state;
-	assert_int_equal(state_new(1, sizeof(r), &s, NULL), 0);
+	assert_int_equal(state_new(&now, &s, NULL), 0);
 	assert_int_equal(state_alloc(s, &slot), 0);
 	state_commit(s, slot, &r);
-	assert_int_equal(state_adopt(state_fd(s), 2, sizeof(r), &other, &err), -EPROTO);
-	assert_non_null(strstr(err.msg, "version 1"));
-	assert_int_equal(state_adopt(state_fd(s), 1, sizeof(r) + 8, &other, &err), -EPROTO);
+	refuse(s, &late, "version 2");
+	large.size = now.room + 8;
+	refuse(s, &large, "bytes");
 	s = reopen(s);
 	assert_int_equal(((const struct record *)state_read(s, slot))->first, 42);
+	state_free(s);
+	assert_int_equal(state_new(&late, &s, NULL), 0);
+	refuse(s, &now, "version 9"); /* it says that only 8 and later can read it */
+	state_free(s);
+}
+
+struct longer {
+	struct record r;
+	uint64_t added;
+};
+
+/* N, N+1, N: what N does not know stays as it is, and is 0 where N+1 has never been. */
+static void test_versions_read_each_other(void **state)
+{
+	struct longer l = { .r.first = 7, .added = 99 };
+	struct record r = { .first = 1 };
+	struct state *s;
+	uint32_t a;
+	uint32_t b;
+
+	(void)state;
+	assert_int_equal(state_new(&now, &s, NULL), 0);
+	assert_int_equal(state_alloc(s, &a), 0);
+	state_commit(s, a, &r);
+	s = reopen_as(&next, s);
+	assert_int_equal(((const struct longer *)state_read(s, a))->r.first, 1);
+	assert_int_equal(((const struct longer *)state_read(s, a))->added, 0);
+	state_commit(s, a, &l);
+	assert_int_equal(state_alloc(s, &b), 0);
+	state_commit(s, b, &l);
+	s = reopen_as(&now, s);
+	assert_int_equal(((const struct record *)state_read(s, a))->first, 7);
+	for (int i = 0; i < 3; i++) { /* into both copies */
+		r.first = 10 + (uint64_t)i;
+		state_commit(s, a, &r);
+	}
+	state_release(s, b);
+	assert_int_equal(state_alloc(s, &b), 0);
+	state_commit(s, b, &r);
+	s = reopen_as(&next, s);
+	assert_int_equal(((const struct longer *)state_read(s, a))->r.first, 12);
+	assert_int_equal(((const struct longer *)state_read(s, a))->added, 99);
+	assert_int_equal(((const struct longer *)state_read(s, b))->added, 0); /* of another service, which was never ours */
 	state_free(s);
 }
 
@@ -95,7 +159,7 @@ static void test_a_kill_leaves_a_whole_record(void **state)
 	uint64_t seen = 0;
 
 	(void)state;
-	assert_int_equal(state_new(1, sizeof(struct record), &s, NULL), 0);
+	assert_int_equal(state_new(&now, &s, NULL), 0);
 	assert_int_equal(state_alloc(s, &slot), 0);
 	srand(7);
 	for (int i = 0; i < KILLS; i++) {
@@ -129,7 +193,7 @@ static void test_a_child_leaves_its_pid(void **state)
 	pid_t pid;
 
 	(void)state;
-	assert_int_equal(state_new(1, sizeof(struct record), &s, NULL), 0);
+	assert_int_equal(state_new(&now, &s, NULL), 0);
 	assert_int_equal(state_alloc(s, &slot), 0);
 	pid = fork();
 	if (pid == 0) {
@@ -146,7 +210,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_slots_are_taken_and_given_back),
-		cmocka_unit_test(test_another_version_is_refused_untouched),
+		cmocka_unit_test(test_what_cannot_be_read_is_refused_untouched),
+		cmocka_unit_test(test_versions_read_each_other),
 		cmocka_unit_test(test_a_kill_leaves_a_whole_record),
 		cmocka_unit_test(test_a_child_leaves_its_pid),
 	};
