@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -31,6 +32,7 @@
 
 struct cgroup_root {
 	char *path;
+	int lock_fd; /* of the directory, with a shared lock: it is in use; -1: it could not be had */
 	bool has[CGROUP_CONTROLLER_N];
 };
 
@@ -198,9 +200,18 @@ static void enable_controllers(const char *dir, const char *leaf)
 
 static void root_free(struct cgroup_root *root)
 {
-	if (root)
+	if (root) {
+		auto_close(&root->lock_fd);
 		free(root->path);
+	}
 	free(root);
+}
+
+static int lock_directory(const char *path, int how)
+{
+	AUTO(auto_close) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd >= 0 && flock(fd, how | LOCK_NB) == 0 ? fd_steal(&fd) : -1;
 }
 
 struct cgroup_root *cgroup_root_open(const char *base, const char *name, struct error *err)
@@ -214,6 +225,8 @@ struct cgroup_root *cgroup_root_open(const char *base, const char *name, struct 
 	else if (find_base(path, sizeof(path), err) < 0)
 		return NULL;
 	root = calloc(1, sizeof(*root));
+	if (root)
+		root->lock_fd = -1;
 	if (!root || asprintf(&root->path, "%s/%s", path, name) < 0) {
 		free(root);
 		(void)error_set(err, ENOMEM, "cgroups are not used: out of memory");
@@ -233,6 +246,7 @@ struct cgroup_root *cgroup_root_open(const char *base, const char *name, struct 
 	}
 	for (size_t i = 0; i < CGROUP_CONTROLLER_N; i++)
 		root->has[i] = has_word(&text, controllers[i]);
+	root->lock_fd = lock_directory(root->path, LOCK_SH);
 	return root;
 }
 
@@ -317,6 +331,38 @@ static int remove_tree(const struct cgroup *cg)
 		return -EBUSY;
 	each_below(cg->path, remove_below, 0, NULL);
 	return rmdir(cg->path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+struct sweep {
+	const struct cgroup_root *root;
+	bool (*is_stale)(const char *name, void *data);
+	void *data;
+	unsigned int removed;
+};
+
+static void sweep_one(const char *path, unsigned int depth, void *data)
+{
+	struct sweep *sweep = data;
+	const struct cgroup stale = { .path = (char *)(uintptr_t)path, .root = sweep->root };
+	AUTO(auto_close) int lock = -1;
+
+	(void)depth;
+	if (str_equal(path, sweep->root->path) || !sweep->is_stale(strrchr(path, '/') + 1, sweep->data))
+		return;
+	lock = lock_directory(path, LOCK_EX);
+	if (lock >= 0 && cgroup_populated(&stale) == 0 && remove_tree(&stale) == 0)
+		sweep->removed++;
+}
+
+unsigned int cgroup_root_sweep(const struct cgroup_root *root, bool (*is_stale)(const char *name, void *data), void *data)
+{
+	struct sweep sweep = { .root = root, .is_stale = is_stale, .data = data };
+	char base[PATH_MAX];
+
+	(void)str_copy(base, sizeof(base), root->path);
+	*strrchr(base, '/') = '\0';
+	each_below(base, sweep_one, 0, &sweep);
+	return sweep.removed;
 }
 
 int cgroup_remove(struct cgroup *cg)

@@ -44,6 +44,11 @@ struct cgroup_stats {
 struct cgroup_root *cgroup_root_open(const char *base, const char *name, struct error *err);
 /** Close it; with `remove`, also remove the subtree if it is empty. NULL is fine. */
 void cgroup_root_close(struct cgroup_root *root, bool remove);
+/**
+ * Remove subtrees beside ours that a server left which did not end in good order. `is_stale` tells by the name; one that is
+ * locked (a server that lives has its own so) or in which anybody lives is spared. Returns how many were removed.
+ */
+unsigned int cgroup_root_sweep(const struct cgroup_root *root, bool (*is_stale)(const char *name, void *data), void *data);
 const char *cgroup_root_path(const struct cgroup_root *root);
 /** May limits of this controller be set? */
 bool cgroup_root_has(const struct cgroup_root *root, enum cgroup_controller controller);

@@ -15,12 +15,40 @@
 
 /* --- the server's cgroup ------------------------------------------------------------------------ */
 
+/* A pid comes again, with another start time. */
+static uint64_t instance_of(pid_t pid, const struct tree_proc *proc)
+{
+	return proc->start << 22 ^ (uint64_t)pid;
+}
+
 uint64_t server_instance(void)
 {
 	struct tree_proc keeper = { 0 };
 
-	(void)tree_read(getppid(), &keeper); /* a pid comes again, with another start time */
-	return keeper.start << 22 ^ (uint64_t)getppid();
+	(void)tree_read(getppid(), &keeper);
+	return instance_of(getppid(), &keeper);
+}
+
+/* Of a keeper that is no more, or whose number another process has by now. */
+static bool is_stale(const char *name, void *data)
+{
+	struct tree_proc proc = { 0 };
+	unsigned long long instance;
+	int pid;
+	int end = 0;
+
+	(void)data;
+	if (sscanf(name, "zinit-%d-%llx%n", &pid, &instance, &end) != 2 || name[end] != '\0')
+		return false;
+	return tree_read(pid, &proc) < 0 || instance_of(pid, &proc) != instance;
+}
+
+static void sweep_stale(struct supervisor *sup)
+{
+	unsigned int n = keeper_link_generation(sup->keeper) == 0 ? cgroup_root_sweep(sup->cgroups, is_stale, NULL) : 0;
+
+	if (n)
+		diag(DIAG_INFO, "removed %u empty cgroups of servers that did not end in good order", n);
 }
 
 void cgroups_open(struct supervisor *sup)
@@ -29,7 +57,9 @@ void cgroups_open(struct supervisor *sup)
 
 	(void)snprintf(name, sizeof(name), "zinit-%d-%llx", (int)getppid(), (unsigned long long)sup->tag_instance);
 	sup->cgroups = cgroup_root_open(NULL, name, &sup->no_cgroups);
-	if (!sup->cgroups)
+	if (sup->cgroups)
+		sweep_stale(sup);
+	else
 		diag(DIAG_INFO, "%s", sup->no_cgroups.msg);
 }
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """kill -9 of the server: nothing that a service or a user can see changes."""
+import pathlib
+import signal
 import subprocess
 import threading
 
@@ -166,23 +168,67 @@ def test_definitions_are_what_the_old_server_ran(server):
 
 
 def test_keeper_killed(server):
-    """Acceptance 31: the end of the keeper is bounded: the socket does not answer as if all were well, a new server can start."""
-    server.add("web", SLEEP)
-    server.settings.write_text(server.settings.read_text() + "[server]\nshutdown_timeout_ms = 1500\n")
-    # What was deferred to the loop's next round is not freed when there is none.
-    server.start(env={"ASAN_OPTIONS": "detect_leaks=0"})
-    pid = server.wait_pid("web")
-    processes.kill(server.keeper)
-    server.process.wait(10)
-    wait_for(lambda: not [p for p in server.leftovers() if "--brain" in processes.command(p)], 10, "the server proper ends too")
-    processes.kill(pid)
+    """
+    Acceptance 31: the end of the keeper is bounded. All services are stopped in order within shutdown_timeout_ms, the server ends
+    with 1 and takes its socket with it, and one that is started then finds nothing in its way.
+    """
+    server.add("db", "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.05; done", store=True)
+    server.add("web", "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.05; done", requires=["db"])
+    server.settings.write_text(server.settings.read_text() + "[server]\nshutdown_timeout_ms = 5000\n")
+    server.start()
+    for name in ("db", "web"):
+        server.wait_line(name, "up")
+    brain = server.brain()
+    pids = [server.pid(name) for name in ("db", "web")]
+    with server.connect() as connection:
+        processes.kill(server.keeper)
+        server.process.wait(10)
+        wait_for(lambda: not processes.alive(brain), 10, "the server ends too")
+        with pytest.raises((EOFError, OSError)):
+            while True:
+                connection.read_message()
+    assert not any(processes.alive(pid) for pid in pids)
+    assert any("the keeper is gone" in path.read_text() for path in (server.logs / "zinit").iterdir())
+    assert not server.socket.exists()
     server.start()
     server.wait_state("web", "running")
+    server.wait_line("web", "up")
+    assert "bye" in server.cli("logs", "db").stdout, "its last words were kept"
+
+
+def test_keeper_and_server_killed(server):
+    """Both at once: services live on without anybody, as with any supervisor that was killed. What is left is known by nobody, and harms nobody."""
+    server.add("web", SLEEP)
+    server.start()
+    pid = server.wait_pid("web")
+    group = cgroup_of(pid)
+    brain = server.brain()
+    processes.kill(server.keeper, signal.SIGSTOP)  # or it would start another one
+    processes.kill(brain)
+    processes.kill(server.keeper)
+    server.process.wait(10)
+    wait_for(lambda: not processes.alive(brain))
+    assert processes.alive(pid)
+    processes.kill(pid)
+    wait_for(lambda: not processes.alive(pid))
+    server.start()
+    assert server.wait_pid("web") != pid
+    if group:
+        assert not group.exists(), "the cgroups of the dead are removed"
+
+
+def cgroup_of(pid):
+    """The directory that a keeper has for its services, or None where there are no cgroups."""
+    path = next((line[3:] for line in processes.read(pid, "cgroup").decode().splitlines() if line.startswith("0::")), "")
+    for mount in ("/sys/fs/cgroup/unified", "/sys/fs/cgroup"):
+        folder = pathlib.Path(mount + path).parent
+        if folder.name.startswith("zinit-") and folder.is_dir():
+            return folder
+    return None
 
 
 def test_hung_server_is_replaced(server):
     """No heartbeat: the keeper ends the server and starts another; the services never notice."""
-    import signal
     server.add("web", SLEEP)
     server.start()
     pid = server.wait_pid("web")

@@ -135,7 +135,11 @@ class Load:
                 if "already" not in error.message:
                     raise
         patiently(ask)
-        wait_for(lambda: patiently(lambda: self.server.state(name)) in states, 20, f"{name} is {states}")
+        try:
+            wait_for(lambda: patiently(lambda: self.server.state(name)) in states, 20)
+        except AssertionError:
+            why = patiently(lambda: self.server.status(name))
+            raise AssertionError(f"{name} is not {states}: {why}\n{self.server.why(name)}") from None
 
     def check_once(self):
         """The exit code of each run is the one that it ended with."""
