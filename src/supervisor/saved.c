@@ -56,6 +56,7 @@ const struct saved_field saved_fields[] = {
 	FIELD(intent.loaded, 146, FLAG),
 	FIELD(intent.removing, 147, FLAG),
 	FIELD(intent.remove_file, 148, FLAG),
+	FIELD(core.status, 149, ANY),
 	FIELD(unhealthy, 150, ANY),
 	FIELD(core.kill_uid, 152, ANY),
 	FIELD(last.exit.pid, 156, ANY),
@@ -66,6 +67,8 @@ const struct saved_field saved_fields[] = {
 	FIELD(last.oom_kills, 184, ANY),
 	FIELD(event, 192, ANY),
 };
+/* A member that has no row would be forgotten with the server. */
+_Static_assert(sizeof(struct saved) == 208 && sizeof(((struct saved *)0)->core.reserved) == 2, "give the new member a row above");
 const size_t saved_fields_n = ARRAY_LEN(saved_fields);
 
 const struct state_format saved_format = {

@@ -52,11 +52,6 @@ static void test_the_table(void **state)
 			assert_true(f->member + f->size <= saved_fields[j].member || saved_fields[j].member + saved_fields[j].size <= f->member);
 	}
 	assert_true(end <= SAVED_SIZE && SAVED_SIZE <= SAVED_ROOM);
-	/* a member that is not in the table would be lost: its bytes are padding, or the reserved ones of the core's record */
-	size_t known = 0;
-	for (size_t i = 0; i < saved_fields_n; i++)
-		known += saved_fields[i].size;
-	assert_in_range(sizeof(struct saved) - known, 0, 40);
 }
 
 /* Each field by itself comes back, and touches no other. */
