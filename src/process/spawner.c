@@ -11,6 +11,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -20,6 +21,7 @@
 
 /* Name services run on it; only what is touched counts. */
 #define THREAD_STACK (512U << 10)
+#define ANSWER_PAUSE_NS 1000000L
 #define JOB_FDS_MAX (4 + SPAWN_FD_TARGET_MAX)
 _Static_assert(JOB_FDS_MAX <= FD_SEND_MAX, "a job goes in one message");
 
@@ -154,6 +156,18 @@ static void job_free(struct job *job)
 	free(job);
 }
 
+/* A process that was started must be told: without memory the thread, which has nothing else to do, tries until there is some. */
+static int answer(int sock, const union message *m, int pidfd)
+{
+	for (;;) {
+		int r = fd_send_message(sock, m, sizeof(*m), 0, &pidfd, pidfd >= 0);
+
+		if (r != -ENOBUFS && r != -ENOMEM)
+			return r;
+		(void)nanosleep(&(struct timespec){ .tv_nsec = ANSWER_PAUSE_NS }, NULL);
+	}
+}
+
 static void serve(int sock, struct spawn_stack *stack)
 {
 	for (;;) {
@@ -168,7 +182,7 @@ static void serve(int sock, struct spawn_stack *stack)
 		job = m.job;
 		run_job(job, stack, fds, n_fds);
 		pidfd = job->result.pidfd;
-		if (fd_send_message(sock, &m, sizeof(m), 0, &pidfd, pidfd >= 0) < 0) {
+		if (answer(sock, &m, pidfd) < 0) {
 			/* the spawner is gone */
 			if (pidfd >= 0)
 				(void)close(pidfd);

@@ -474,7 +474,13 @@ void call_frame(struct rpc_conn *conn, const char *text, size_t len)
 	json_t *id;
 	struct rpc_error err;
 
-	if (jsonrpc_parse(text, len, &value, &id, &err) < 0) {
+	int r = jsonrpc_parse(text, len, &value, &id, &err);
+
+	if (r == -ENOMEM) {
+		conn_kill(conn); /* the client asks again, which it would not if it waited for the answer to its id */
+		return;
+	}
+	if (r < 0) {
 		write_error(&conn->out, NULL, id, &err);
 		json_decref(id);
 		conn_send(conn);

@@ -2,14 +2,17 @@
 /* Owns: the envelope of requests and answers. */
 #include "rpc/jsonrpc.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/str.h"
+#include "config/json_memory.h"
 
 /* A key twice is refused; the second look, without that rule, finds whom to answer. */
 static int duplicate(const char *text, size_t len, const json_error_t *error, json_t **out_id, struct rpc_error *err)
 {
-	json_t *value = json_loadb(text, len, 0, NULL);
+	json_error_t again;
+	json_t *value = json_parse(text, len, 0, &again);
 
 	if (json_is_object(value))
 		*out_id = json_incref(json_object_get(value, "id"));
@@ -22,13 +25,13 @@ int jsonrpc_parse(const char *text, size_t len, json_t **out, json_t **out_id, s
 	json_error_t error;
 
 	*out_id = NULL;
-	*out = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
+	*out = json_parse(text, len, JSON_REJECT_DUPLICATES, &error);
 	if (*out)
 		return 0;
 	if (json_error_code(&error) == json_error_duplicate_key)
 		return duplicate(text, len, &error, out_id, err);
 	if (json_error_code(&error) == json_error_out_of_memory)
-		return rpc_error_set(err, RPC_INTERNAL_ERROR, "out of memory");
+		return -ENOMEM;
 	return rpc_error_set(err, RPC_PARSE_ERROR, "parse error at line %d, column %d: %s", error.line, error.column,
 			     error.text);
 }

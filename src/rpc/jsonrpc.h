@@ -19,7 +19,7 @@ struct jsonrpc_request {
 };
 
 /**
- * Parse one value. Returns 0 and *out (json_decref() it), or -1 with `err`: RPC_PARSE_ERROR with the place, or
+ * Parse one value. Returns 0 and *out (json_decref() it); -ENOMEM: whom to answer is not known; or -1 with `err`: RPC_PARSE_ERROR with the place, or
  * RPC_INVALID_PARAMS for a key that is there twice; *out_id is then the request's id if it could be found (json_decref()
  * it), else NULL.
  */

@@ -14,6 +14,7 @@
 #include "base/diag.h"
 #include "base/fd.h"
 #include "base/program.h"
+#include "config/json_memory.h"
 #include "config/load.h"
 #include "config/server_settings.h"
 #include "log/log.h"
@@ -255,6 +256,7 @@ static int build(struct brain *b, struct error *err)
 	struct rpc_server_options rpc_options = { 0 };
 	int r;
 
+	json_memory_watch();
 	b->loop = loop_new();
 	if (!b->loop)
 		return error_set(err, errno, "the event loop: %s", strerror(errno));

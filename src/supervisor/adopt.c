@@ -14,6 +14,7 @@
 
 #include "base/diag.h"
 #include "base/fd.h"
+#include "config/json_memory.h"
 #include "supervisor/internal.h"
 
 #define KEY_STATE "state"
@@ -49,17 +50,21 @@ static int begin_new(struct supervisor *sup, struct error *err)
 
 /* --- taking over ------------------------------------------------------------------------------ */
 
-/* NULL: there is none, or it makes no sense. */
-struct service_config *unit_parse_definition(const char *text)
+int unit_parse_definition(const char *text, struct service_config **out)
 {
 	const char *json_text = strchr(text, '\n');
-	struct service_config *config = NULL;
 	struct problems problems;
-	json_error_t error;
-	json_t *json = json_text ? json_loads(json_text + 1, 0, &error) : NULL;
+	json_error_t error = { 0 };
+	json_t *json = json_text ? json_parse(json_text + 1, strlen(json_text + 1), 0, &error) : NULL;
+	int r = json ? 0 : -EINVAL;
 
+	if (!json && json_text && json_error_code(&error) == json_error_out_of_memory)
+		return -ENOMEM;
+	*out = NULL;
 	problems_init(&problems);
-	if (!json || load_service_json(json, 0, &problems, &config) < 0) {
+	if (r == 0)
+		r = load_service_json(json, 0, &problems, out);
+	if (r < 0 && r != -ENOMEM) {
 		AUTO(strbuf_fini) struct strbuf why = STRBUF(DIAG_LINE_MAX);
 
 		problems_format(&problems, "definition", &why);
@@ -67,7 +72,7 @@ struct service_config *unit_parse_definition(const char *text)
 	}
 	problems_fini(&problems);
 	json_decref(json);
-	return config;
+	return r == 0 && !*out ? -EINVAL : r;
 }
 
 static char *parse_path(const char *text)
@@ -82,12 +87,12 @@ static int adopt_unit(struct supervisor *sup, uint32_t id, const struct saved *s
 	AUTO(auto_free) char *text = definitions_get(sup->definitions, unit_definition_slot(id, DEFINITION_NOW));
 	AUTO(auto_free) char *next = definitions_get(sup->definitions, unit_definition_slot(id, DEFINITION_NEXT));
 	AUTO(auto_free) char *old = definitions_get(sup->definitions, unit_definition_slot(id, DEFINITION_OLD));
-	struct service_config *config = text ? unit_parse_definition(text) : NULL;
+	struct service_config *config = NULL;
 	struct unit *unit;
-	int r;
+	int r = text ? unit_parse_definition(text, &config) : -EINVAL;
 
-	if (!config)
-		return -EINVAL;
+	if (r < 0)
+		return r;
 	r = policy_from_config(config, &sup->policy_box);
 	if (r == 0)
 		r = core_add_at(sup->core, id, config->name, &sup->policy_box.policy, NULL);
@@ -102,8 +107,8 @@ static int adopt_unit(struct supervisor *sup, uint32_t id, const struct saved *s
 	unit->unhealthy = saved->unhealthy;
 	unit->event = saved->event;
 	unit->path = parse_path(text);
-	unit->next = next ? unit_parse_definition(next) : NULL;
-	unit->old = old ? unit_parse_definition(old) : NULL;
+	if ((next && unit_parse_definition(next, &unit->next) == -ENOMEM) || (old && unit_parse_definition(old, &unit->old) == -ENOMEM))
+		return -ENOMEM;
 	unit->undone = definitions_get(sup->definitions, unit_definition_slot(id, DEFINITION_UNDONE));
 	return core_restore(sup->core, id, &saved->core);
 }
@@ -276,11 +281,11 @@ static int take_over(struct supervisor *sup, struct error *err)
 static int check_unit(const unsigned char *record, const struct definitions *definitions, uint32_t id, struct error *err)
 {
 	AUTO(auto_free) char *text = definitions_get(definitions, unit_definition_slot(id, DEFINITION_NOW));
-	struct service_config *config = text ? unit_parse_definition(text) : NULL;
+	struct service_config *config = NULL;
 	struct saved saved;
 	struct error why;
 
-	if (!config)
+	if (!text || unit_parse_definition(text, &config) < 0)
 		return error_set(err, EPROTO, "the definition of service %u can't be read", id);
 	config_free(config);
 	if (saved_decode(record, &saved, &why) < 0)

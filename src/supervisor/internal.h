@@ -345,8 +345,8 @@ void upgrade_tell_outcome(struct supervisor *sup);
 void upgrade_fini(struct supervisor *sup);
 
 /* adopt.c */
-/** What unit_put_definition() wrote; NULL: it makes no sense, which is told. */
-struct service_config *unit_parse_definition(const char *text);
+/** What unit_put_definition() wrote. Returns 0 and the configuration (the caller's), -ENOMEM, or -EINVAL: it makes no sense, which is told. */
+int unit_parse_definition(const char *text, struct service_config **out);
 /** Begin empty, or take over what an earlier server left. */
 int adopt(struct supervisor *sup, struct error *err);
 

@@ -69,6 +69,7 @@ static int read_change(const char *text, struct change_set *set)
 	int remove_file;
 	const char *rest = text;
 	struct change *c;
+	int r;
 
 	if (sscanf(text, HEAD_SCAN, &kind, &write_file, &remove_file, name) != 4 || kind < 0 || kind >= CHANGE_KIND_N)
 		return -EPROTO;
@@ -86,8 +87,8 @@ static int read_change(const char *text, struct change_set *set)
 		free(c->path);
 		c->path = NULL;
 	}
-	c->config = unit_parse_definition(rest);
-	return c->config ? 0 : -EPROTO;
+	r = unit_parse_definition(rest, &c->config);
+	return r == -EINVAL ? -EPROTO : r;
 }
 
 static int read_all(struct definitions *journal, struct change_set *set)

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/diag.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "loop/loop.h"
@@ -16,12 +17,18 @@
 #define SLOTS_FIRST 64
 /* Messages read in one go before other sources have their turn. */
 #define BUDGET 64
+/* Messages that the kernel had no memory for. At most one exit waits for its acknowledgement; the rest is for slots to forget. */
+#define OUTBOX_MAX 64
+#define OUTBOX_PAUSE (5 * USEC_PER_MSEC)
 
 struct keeper_link {
 	int fd;
 	struct loop *loop;
 	struct loop_io *io;
 	struct loop_timer *heartbeat;
+	struct loop_timer *outbox_timer;
+	struct wire_message outbox[OUTBOX_MAX]; /* in order; what comes later waits behind them */
+	size_t outbox_n;
 	struct keeper_link_callbacks callbacks;
 	int generation;
 	struct keeper_news news;
@@ -108,12 +115,45 @@ static int send_message(struct keeper_link *link, const struct wire_message *m, 
 	return fd_send_message(link->fd, m, sizeof(*m), 0, fds, n);
 }
 
+static bool is_shortage(int r)
+{
+	return r == -ENOBUFS || r == -ENOMEM || r == -EAGAIN;
+}
+
+static void flush_outbox(struct loop_timer *timer, void *data)
+{
+	struct keeper_link *link = data;
+	size_t sent = 0;
+
+	while (sent < link->outbox_n && !is_shortage(send_message(link, &link->outbox[sent], NULL, 0)))
+		sent++;
+	link->outbox_n -= sent;
+	memmove(link->outbox, link->outbox + sent, link->outbox_n * sizeof(link->outbox[0]));
+	if (link->outbox_n)
+		loop_timer_arm(timer, loop_now(link->loop) + OUTBOX_PAUSE);
+}
+
+/* For messages that must not be left out: without its acknowledgement an exit would be the last one that we are told. */
+static void send_surely(struct keeper_link *link, const struct wire_message *m)
+{
+	int r = link->outbox_n ? -EAGAIN : send_message(link, m, NULL, 0);
+
+	/* another error means that the keeper is gone, which on_lost() tells once */
+	if (!is_shortage(r))
+		return;
+	if (link->outbox_n == OUTBOX_MAX) {
+		diag(DIAG_ERROR, "no memory to send to the keeper: message %u is lost", m->type);
+		return;
+	}
+	link->outbox[link->outbox_n++] = *m;
+	loop_timer_arm(link->outbox_timer, loop_now(link->loop) + OUTBOX_PAUSE);
+}
+
 static void send_simple(struct keeper_link *link, enum wire_type type, pid_t pid, int value)
 {
 	struct wire_message m = { .type = type, .pid = pid, .value = value };
 
-	/* an error means that the keeper is gone, which on_lost() tells once */
-	(void)send_message(link, &m, NULL, 0);
+	send_surely(link, &m);
 }
 
 static void take_signal(struct keeper_link *link, int signo)
@@ -178,7 +218,8 @@ int keeper_link_open(struct loop *loop, int fd, const struct keeper_link_callbac
 	if (r == 0) {
 		link->io = loop_io_new(loop, fd, EPOLLIN, on_readable, link);
 		link->heartbeat = loop_timer_new(loop, beat, link);
-		if (!link->io || !link->heartbeat)
+		link->outbox_timer = loop_timer_new(loop, flush_outbox, link);
+		if (!link->io || !link->heartbeat || !link->outbox_timer)
 			r = error_set(err, errno, "watching the keeper: %s", strerror(errno));
 	}
 	if (r < 0) {
@@ -231,6 +272,7 @@ void keeper_link_free(struct keeper_link *link)
 	free(link->kept);
 	loop_io_free(link->io);
 	loop_timer_free(link->heartbeat);
+	loop_timer_free(link->outbox_timer);
 	auto_close(&link->fd);
 	free(link->slots);
 	free(link);
@@ -272,6 +314,8 @@ int keeper_link_keep(struct keeper_link *link, uint32_t *slot, const char *key, 
 	struct wire_message m = { .type = WIRE_KEEP, .slot = *slot };
 	int r = 0;
 
+	if (link->outbox_n)
+		return -ENOBUFS; /* a slot to forget may be among them, and would be forgotten after it is used again */
 	if (*slot == KEEPER_NO_SLOT)
 		r = free_slot(link, &m.slot);
 	if (r < 0)
@@ -291,7 +335,7 @@ void keeper_link_forget(struct keeper_link *link, uint32_t *slot)
 
 	if (*slot == KEEPER_NO_SLOT)
 		return;
-	(void)send_message(link, &m, NULL, 0);
+	send_surely(link, &m);
 	link->slots[*slot] = false;
 	*slot = KEEPER_NO_SLOT;
 }

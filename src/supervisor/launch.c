@@ -148,6 +148,8 @@ static bool is_transient(const struct spawn_result *result)
 	case ENOMEM:
 	case EMFILE:
 	case ENFILE:
+	case ENOBUFS:
+	case ENOSPC:
 		return true;
 	default:
 		return false;
