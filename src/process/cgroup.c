@@ -402,11 +402,6 @@ int cgroup_fd_or_none(const struct cgroup *cg)
 	return fd < 0 ? -1 : fd;
 }
 
-int cgroup_fd_if_populated(const struct cgroup *cg)
-{
-	return cg && cgroup_populated(cg) != 0 ? cgroup_fd_or_none(cg) : -1;
-}
-
 static void limit_text(uint64_t value, char *out, size_t size)
 {
 	if (value)

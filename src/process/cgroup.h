@@ -72,8 +72,6 @@ int cgroup_renew(struct cgroup *cg);
 int cgroup_dir_fd(const struct cgroup *cg);
 /** The same, with -1 for every error, and for NULL. */
 int cgroup_fd_or_none(const struct cgroup *cg);
-/** The same, and -1 if nobody lives in it: what is left to look at is elsewhere. */
-int cgroup_fd_if_populated(const struct cgroup *cg);
 /** Set the limits; 0 lifts one. A controller that is missing: -EOPNOTSUPP with `err` naming the first, after the others were set. */
 int cgroup_set_limits(struct cgroup *cg, const struct cgroup_limits *limits, struct error *err);
 /** SIGKILL to all in it, by cgroup.kill (5.14), else one by one. Returns 0 or negative errno. */

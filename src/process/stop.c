@@ -36,6 +36,7 @@ struct stopper {
 	bool deferred;
 	struct tree_orphans orphans; /* of this round of the loop */
 	usec_t read_in; /* that round */
+	int orphans_error; /* of that look: a shortage, or 0 */
 	usec_t look_due; /* checks wait until then */
 	struct loop_timer *timer;
 	bool fresh;
@@ -137,8 +138,9 @@ static void read_orphans(struct stopper *s)
 {
 	usec_t began = time_boottime();
 	usec_t ended;
+	int r = tree_orphans_read(s->reaper, &s->orphans);
 
-	(void)tree_orphans_read(s->reaper, &s->orphans);
+	s->orphans_error = tree_is_shortage(r) ? r : 0;
 	ended = time_boottime();
 	s->look_due = time_add(ended, (ended - began) * LOOK_SHARE);
 }
@@ -161,7 +163,7 @@ static struct tree_query query_of(const struct stop *stop)
 		.ended = stop->main_reaped ? stop->target.main : 0,
 		.reaper = stop->stopper->reaper,
 		.tag = stop->target.tag,
-		.cgroup_fd = cgroup_fd_if_populated(stop->target.cgroup),
+		.cgroup_fd = -1,
 		.history = &stop->history,
 		.known = stop->stopper->orphans.known,
 	};
@@ -176,12 +178,27 @@ static void remember(struct stop *stop, const struct tree_list *members)
 	}
 }
 
+/* An empty cgroup need not be looked at. Returns 0, or a shortage: there may be someone. */
+static int open_cgroup(struct tree_query *query, const struct cgroup *cg)
+{
+	int fd = cg ? cgroup_populated(cg) : 0;
+
+	if (fd == 1)
+		fd = query->cgroup_fd = cgroup_dir_fd(cg);
+	return tree_is_shortage(fd) ? fd : 0;
+}
+
 /* `cached`: the look at the orphans of this round will do: where nothing is decided by it, and in run_checks(). */
 static int look(struct stop *stop, bool cached, struct tree_list *out)
 {
 	struct tree_query query = query_of(stop);
+	int shortage = open_cgroup(&query, stop->target.cgroup);
 	int r = tree_members_from(&query, cached ? orphans_of_round(stop->stopper) : NULL, out);
 
+	if (cached && shortage == 0)
+		shortage = stop->stopper->orphans_error;
+	if (r == 0)
+		r = shortage;
 	if (query.cgroup_fd >= 0)
 		(void)close(query.cgroup_fd);
 	remember(stop, out);
@@ -191,6 +208,7 @@ static int look(struct stop *stop, bool cached, struct tree_list *out)
 static bool main_has_ended(struct stop *stop)
 {
 	struct tree_proc p;
+	int r;
 
 	if (stop->main_ended)
 		return true;
@@ -198,8 +216,10 @@ static bool main_has_ended(struct stop *stop)
 		stop->main_ended = true;
 	else if (stop->target.pidfd >= 0)
 		stop->main_ended = signal_has_ended(stop->target.pidfd);
-	else
-		stop->main_ended = tree_read(stop->target.main, &p) < 0 || tree_is_dead(&p);
+	if (stop->main_ended || stop->main_reaped || stop->target.pidfd >= 0)
+		return stop->main_ended;
+	r = tree_read(stop->target.main, &p);
+	stop->main_ended = r == -ESRCH || (r == 0 && tree_is_dead(&p));
 	return stop->main_ended;
 }
 
@@ -551,15 +571,15 @@ bool stop_finds(struct stopper *stopper, const struct stop_target *target, bool 
 		.main = target->main,
 		.reaper = stopper->reaper,
 		.tag = target->tag,
-		.cgroup_fd = cgroup_fd_if_populated(target->cgroup),
+		.cgroup_fd = -1,
 		.known = stopper->orphans.known,
 	};
 	bool found;
 
 	if (again)
 		stopper->fresh = false;
-	(void)tree_members_from(&query, orphans_of_round(stopper), &members);
-	found = members.n > 0;
+	found = open_cgroup(&query, target->cgroup) < 0;
+	found |= tree_members_from(&query, orphans_of_round(stopper), &members) < 0 || stopper->orphans_error < 0 || members.n > 0;
 	tree_list_fini(&members);
 	if (query.cgroup_fd >= 0)
 		(void)close(query.cgroup_fd);

@@ -52,6 +52,11 @@ static ssize_t read_small(const char *path, char *out, size_t size)
 	return n;
 }
 
+bool tree_is_shortage(int r)
+{
+	return r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -EIO;
+}
+
 int tree_read(pid_t pid, struct tree_proc *out)
 {
 	struct tree_proc p = { .pid = pid };
@@ -60,10 +65,12 @@ int tree_read(pid_t pid, struct tree_proc *out)
 	unsigned long long start;
 	const char *open_paren;
 	char *close_paren;
+	ssize_t n;
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	if (read_small(path, text, sizeof(text)) <= 0)
-		return -ESRCH;
+	n = read_small(path, text, sizeof(text));
+	if (n <= 0)
+		return tree_is_shortage((int)n) ? (int)n : -ESRCH;
 	/* the name may hold anything, blanks and parentheses too: its end is the last one */
 	open_paren = strchr(text, '(');
 	close_paren = strrchr(text, ')');
@@ -282,6 +289,8 @@ static int each_pid_of_file(int dir, const char *path, pid_fn fn, void *data)
 		if ((size_t)n < sizeof(small) - PID_TEXT_MAX)
 			break; /* the kernel fills the buffer as far as whole numbers go: that was the end */
 	}
+	if (n < 0)
+		return -errno;
 	return each_pid(strbuf_str(&text), fn, data);
 }
 
@@ -336,8 +345,8 @@ static int each_child(pid_t pid, unsigned int threads, pid_fn fn, void *data)
 
 		return each_process(if_child, &b);
 	}
-	if (threads <= 1 || r == -ENOMEM)
-		return r == -ENOMEM ? r : 0;
+	if (threads <= 1 || tree_is_shortage(r))
+		return tree_is_shortage(r) ? r : 0;
 	/* children belong to the thread that made them */
 	(void)snprintf(path, sizeof(path), "/proc/%d/task", pid);
 	tasks = opendir(path);
@@ -349,7 +358,7 @@ static int each_child(pid_t pid, unsigned int threads, pid_fn fn, void *data)
 			continue;
 		(void)snprintf(path, sizeof(path), "/proc/%d/task/%ld/children", pid, tid);
 		r = each_pid_of_file(AT_FDCWD, path, fn, data);
-		if (r != -ENOMEM)
+		if (!tree_is_shortage(r))
 			r = 0; /* that thread is gone */
 	}
 	if (tasks)
@@ -414,13 +423,20 @@ struct search {
 
 static int add_member(pid_t pid, void *data);
 
+/* Who can't be looked at may be there. */
+static void note_shortage(struct search *s, int r)
+{
+	if (tree_is_shortage(r) && s->error == 0)
+		s->error = r;
+}
+
 /* Adds the children of the members from `from` on, and theirs. */
 static void add_descendants(struct search *s, size_t from)
 {
 	for (size_t i = from; i < s->out->n && s->error == 0; i++) {
 		const struct tree_proc *p = &s->out->procs[i];
 
-		(void)each_child(p->pid, p->threads, add_member, s);
+		note_shortage(s, each_child(p->pid, p->threads, add_member, s));
 	}
 }
 
@@ -436,10 +452,13 @@ static int add_member(pid_t pid, void *data)
 {
 	struct search *s = data;
 	struct tree_proc p;
+	int r;
 
 	if (pid_set_has(&s->found, pid))
 		return s->error;
-	if (tree_read(pid, &p) == 0 && !tree_is_dead(&p))
+	r = tree_read(pid, &p);
+	note_shortage(s, r);
+	if (r == 0 && !tree_is_dead(&p))
 		add_proc(s, &p);
 	else
 		s->saw_dead |= pid != s->query->main || !s->main_is_known;
@@ -517,12 +536,13 @@ static void add_cgroup(struct search *s, int dir_fd, unsigned int depth)
 	DIR *dir;
 	int fd;
 
-	(void)each_pid_of_file(dir_fd, "cgroup.procs", add_member, s);
+	note_shortage(s, each_pid_of_file(dir_fd, "cgroup.procs", add_member, s));
 	if (fstat(dir_fd, &st) == 0 && st.st_nlink == 2)
 		return; /* none below, as nearly always */
 	fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	dir = fd >= 0 ? fdopendir(fd) : NULL;
 	if (!dir) {
+		note_shortage(s, -errno);
 		if (fd >= 0)
 			(void)close(fd);
 		return;
@@ -602,7 +622,7 @@ static void look_until_sure(struct search *s, const struct tree_orphans *first)
 	for (size_t i = 0; i < first->n && s->error == 0; i++)
 		s->error = pid_set_add(&seen, first->v[i].pid);
 	for (int i = 0; s->out->n == 0 && s->error == 0; i++) {
-		(void)tree_orphans_read(s->query->reaper, &now);
+		note_shortage(s, tree_orphans_read(s->query->reaper, &now));
 		keep_newcomers(s, &now, &seen);
 		if (now.n == 0)
 			break;
@@ -621,7 +641,7 @@ int tree_members_from(const struct tree_query *query, const struct tree_orphans 
 
 	out->n = 0;
 	if (!orphans) {
-		(void)tree_orphans_read(query->reaper, &own);
+		note_shortage(&s, tree_orphans_read(query->reaper, &own));
 		orphans = &own;
 	}
 	look(&s, orphans);

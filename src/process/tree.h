@@ -35,7 +35,7 @@ struct tree_proc {
 	char comm[TREE_COMM_SIZE];
 };
 
-/** Facts of one process. Returns 0, or -ESRCH. */
+/** Facts of one process. Returns 0, -ESRCH, or -EMFILE, -ENFILE, -ENOMEM, -EIO: it can't be looked at now. */
 int tree_read(pid_t pid, struct tree_proc *out);
 /** Dead or as good as dead: a zombie without living threads. */
 bool tree_is_dead(const struct tree_proc *p);
@@ -76,7 +76,7 @@ struct tree_query {
  * The living members of a service, zombies left out, into `out` (initialised by the caller; its content is replaced).
  * Costs a few microseconds if the main process has no children and the reaper no orphans.
  *
- * Returns 0; -ENOMEM (what was found so far is in `out`); -EAGAIN: someone is there who multiplies and dies faster than one can look.
+ * Returns 0; -ENOMEM, -EMFILE, -ENFILE, -EIO (what was found so far is in `out`, others may be there); -EAGAIN: someone is there who multiplies and dies faster than one can look.
  */
 int tree_members(const struct tree_query *query, struct tree_list *out);
 /** All descendants of `pid`, itself not included. Returns 0 or negative errno. */

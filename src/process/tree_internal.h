@@ -17,7 +17,7 @@ struct tree_orphans {
 	unsigned int threads; /* of the reaper, which has as many when it is asked the first time as ever; 0: not asked yet */
 };
 
-/** The children of `reaper` and their tags, without the known ones; replaces the content of `out`. Returns 0 or -ENOMEM (what was found so far is there). */
+/** The children of `reaper` and their tags, without the known ones; replaces the content of `out`. Returns 0, or a shortage (what was found so far is there). */
 int tree_orphans_read(pid_t reaper, struct tree_orphans *out);
 void tree_orphans_fini(struct tree_orphans *orphans);
 /** As tree_members(), with a look at the orphans that was taken before (NULL: query->reaper is read). */
@@ -27,6 +27,8 @@ int tree_members_from(const struct tree_query *query, const struct tree_orphans 
  * microseconds. Returns how many were hit, zombies among them.
  */
 size_t tree_chase(pid_t reaper, uint64_t tag, size_t n);
+/** Does that negative errno mean that a look failed for want of descriptors or memory, and so says nothing about who is there? */
+bool tree_is_shortage(int r);
 /** Append a copy. Returns 0 or -ENOMEM. */
 int tree_list_add(struct tree_list *list, const struct tree_proc *proc);
 /** Is this very process (pid and start time) in the list? */

@@ -201,11 +201,26 @@ static bool is_down(enum service_state state)
 	return state == SERVICE_INACTIVE || state == SERVICE_EXITED || state == SERVICE_FAILED;
 }
 
-static enum diag_level level_of(enum service_state from, enum service_state to)
+/* A spawn that a shortage fails is tried again and again: that is told the first, second, fourth, eighth … time. */
+static bool is_told_again(const struct service_record *record)
 {
-	if (to == SERVICE_FAILED && from != SERVICE_FAILED)
+	return record->spawn_tries & (record->spawn_tries - 1);
+}
+
+static enum diag_level level_of(const struct unit *unit, enum service_state from, enum service_state to)
+{
+	if (to == SERVICE_FAILED && from != SERVICE_FAILED && !is_told_again(core_record(unit->sup->core, unit->id)))
 		return DIAG_WARN;
 	return DIAG_DEBUG;
+}
+
+static void add_tries(const struct unit *unit, char *cause, size_t size)
+{
+	uint32_t tries = core_record(unit->sup->core, unit->id)->spawn_tries;
+	size_t len = strlen(cause);
+
+	if (tries > 1)
+		(void)snprintf(cause + len, size - len, " (try %u)", tries);
 }
 
 /* What the core does not know of an end. */
@@ -242,7 +257,9 @@ void announce_prepare(struct supervisor *sup, const struct effect *e)
 	if (is_down(to))
 		add_end(unit, event.cause, sizeof(event.cause));
 	unit->event = events_prepare(&sup->events, &event);
-	diag(level_of(from, to), "%s: %s -> %s: %s", event.name, event.from, event.to, event.cause);
+	if (to == SERVICE_FAILED)
+		add_tries(unit, event.cause, sizeof(event.cause));
+	diag(level_of(unit, from, to), "%s: %s -> %s: %s", event.name, event.from, event.to, event.cause);
 }
 
 /* The event itself was published with the record. */
