@@ -12,6 +12,7 @@
 #include "base/diag.h"
 #include "base/mem.h"
 #include "rpc/server.h"
+#include "rpc/shortage.h"
 #include "rpc/stream.h"
 
 #define READ_FIRST 4096
@@ -84,12 +85,14 @@ void conn_reap(struct rpc_server *server)
 		call_cancel_all(conn);
 		stream_end_all(conn);
 		server->bytes -= conn->accounted;
+		conn->accounted = 0;
 		list_remove(&conn->node);
 		strbuf_fini(&conn->in);
 		strbuf_fini(&conn->out);
 		free(conn->gids);
 		free(conn);
 	}
+	shortage_relief(server);
 }
 
 size_t conn_pending(const struct rpc_conn *conn)
@@ -154,6 +157,7 @@ static void account(struct rpc_conn *conn)
 
 	server->bytes = server->bytes - conn->accounted + bytes;
 	conn->accounted = bytes;
+	shortage_relief(server);
 	if (server->bytes <= LIMIT_RPC_MEMORY)
 		return;
 	LIST_FOREACH (other, &server->conns, node) {
@@ -291,12 +295,14 @@ void conn_turn(struct rpc_conn *conn)
 	size_t at = 0;
 	bool more = true;
 
-	while (!conn->dead && !is_throttled(conn) && (more = work(conn, &at)) && time_boottime() < until)
+	while (!conn->dead && !is_throttled(conn) && !shortage(conn->server) && (more = work(conn, &at)) && time_boottime() < until)
 		;
 	if (conn->dead)
 		return;
 	drop_read(conn, at);
-	if (more && !is_throttled(conn))
+	if (more && !is_throttled(conn) && shortage(conn->server))
+		shortage_park(conn);
+	else if (more && !is_throttled(conn))
 		conn_wake(conn);
 	flush(conn);
 	if (!conn->dead && conn_pending(conn) < CONN_LOW)

@@ -31,6 +31,8 @@ struct rpc_server {
 	struct loop_timer *sweep_timer;  /* armed while clients are stalled */
 	struct list conns;
 	struct list ready; /* connections with requests that wait for their turn */
+	struct list parked; /* the same, that wait for memory: shortage.c */
+	struct loop_timer *shortage_timer;
 	struct list dead;
 	size_t conns_n;
 	size_t bytes;      /* buffers of all connections */
@@ -57,7 +59,7 @@ struct rpc_batch {
 
 struct rpc_conn {
 	struct list node;       /* conns or dead */
-	struct list ready_node; /* ready, or alone */
+	struct list ready_node; /* ready, parked, or alone */
 	struct rpc_server *server;
 	struct loop_io *io;
 	int fd;

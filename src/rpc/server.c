@@ -13,6 +13,7 @@
 #include "base/diag.h"
 #include "base/mem.h"
 #include "rpc/conn.h"
+#include "rpc/shortage.h"
 #include "rpc/stream.h"
 #include "rpc/wait.h"
 
@@ -186,6 +187,7 @@ static void server_release(struct rpc_server *server)
 {
 	loop_timer_free(server->accept_timer);
 	loop_timer_free(server->sweep_timer);
+	loop_timer_free(server->shortage_timer);
 	loop_io_free(server->listen_io);
 	strbuf_fini(&server->scratch);
 	free(server->socket_path);
@@ -205,6 +207,7 @@ int rpc_server_new(const struct rpc_server_options *options, struct rpc_server *
 	server->scratch = STRBUF(LIMIT_RPC_ANSWER);
 	list_init(&server->conns);
 	list_init(&server->ready);
+	list_init(&server->parked);
 	list_init(&server->dead);
 	list_init(&server->waits);
 	list_init(&server->event_subs);
@@ -213,8 +216,10 @@ int rpc_server_new(const struct rpc_server_options *options, struct rpc_server *
 	server->socket_path = strdup(options->socket_path ? options->socket_path : "");
 	server->accept_timer = loop_timer_new(server->loop, on_accept_timer, server);
 	server->sweep_timer = loop_timer_new(server->loop, on_sweep, server);
+	server->shortage_timer = loop_timer_new(server->loop, shortage_on_timer, server);
 	server->listen_io = loop_io_new(server->loop, options->listen_fd, EPOLLIN, on_accept, server);
-	if (!server->socket_path || !server->accept_timer || !server->sweep_timer || !server->listen_io) {
+	if (!server->socket_path || !server->accept_timer || !server->sweep_timer || !server->shortage_timer ||
+	    !server->listen_io) {
 		server_release(server);
 		return error_set(err, ENOMEM, "control server: cannot watch its socket");
 	}
