@@ -63,6 +63,19 @@ const char *config_health_type_name(enum config_health_type type)
 	return choice->name;
 }
 
+static const struct cfg_choice overlaps[] = {
+	{ "skip", CONFIG_OVERLAP_SKIP },
+	{ "queue", CONFIG_OVERLAP_QUEUE },
+	{ "restart", CONFIG_OVERLAP_RESTART },
+	{ NULL, 0 },
+};
+
+static const struct cfg_choice misseds[] = {
+	{ "skip", CONFIG_MISSED_SKIP },
+	{ "run", CONFIG_MISSED_RUN },
+	{ NULL, 0 },
+};
+
 static const struct cfg_choice health_actions[] = {
 	{ "restart", CONFIG_HEALTH_RESTART },
 	{ "mark", CONFIG_HEALTH_MARK },
@@ -258,7 +271,15 @@ static const struct cfg_key lifecycle_rows[] = {
 	{ "post_stop", CFG_STRINGS, AT(post_stop), .apply = APPLY_LIVE, .since = "0.4",
 	  .doc = "Commands, each by sh -c, that run in order after each end." },
 	{ "schedule", CFG_STRING, AT(schedule), .apply = APPLY_LIVE, .since = "0.4",
-	  .doc = "When a oneshot runs: a 5-field cron expression, or \"@every 10m\"." },
+	  .doc = "When a oneshot runs: a 5-field cron expression in local time, or \"@every 10m\". With it status = "
+		 "\"start\" puts the schedule in force and starts nothing by itself; `zinit stop` takes it out of force." },
+	{ "schedule_overlap", CFG_ENUM, AT(schedule_overlap), .dflt = "skip", .choices = overlaps, .apply = APPLY_LIVE,
+	  .since = "0.4",
+	  .doc = "When a run is due while the last one is still there: skip it, queue it (one at most), or restart." },
+	{ "schedule_missed", CFG_ENUM, AT(schedule_missed), .dflt = "skip", .choices = misseds, .apply = APPLY_LIVE,
+	  .since = "0.4",
+	  .doc = "Runs that were due more than a minute ago, because the machine slept, no server ran, or the clock was "
+		 "set: skip them, or run once for all of them." },
 };
 
 #define HEALTH(field) offsetof(struct health_config, field)

@@ -33,6 +33,8 @@
 CONFIG_ENUM config_class { CONFIG_CLASS_USER, CONFIG_CLASS_SYSTEM };
 /** What the service should be when nobody asked otherwise: kept up, kept down, left alone. */
 CONFIG_ENUM config_status { CONFIG_STATUS_START, CONFIG_STATUS_STOP, CONFIG_STATUS_IGNORE };
+CONFIG_ENUM config_overlap { CONFIG_OVERLAP_SKIP, CONFIG_OVERLAP_QUEUE, CONFIG_OVERLAP_RESTART };
+CONFIG_ENUM config_missed { CONFIG_MISSED_SKIP, CONFIG_MISSED_RUN };
 CONFIG_ENUM config_restart { CONFIG_RESTART_ALWAYS, CONFIG_RESTART_ON_FAILURE, CONFIG_RESTART_NEVER };
 /** What happens to a service when one that it requires crashes. */
 CONFIG_ENUM config_on_crash { CONFIG_CRASH_KEEP, CONFIG_CRASH_STOP, CONFIG_CRASH_RESTART };
@@ -176,6 +178,8 @@ struct service_config {
 	const char *const *pre_start; /* each runs by sh -c */
 	const char *const *post_stop;
 	const char *schedule;
+	enum config_overlap schedule_overlap;
+	enum config_missed schedule_missed;
 
 	/* [health], [[health]] */
 	struct health_configs health;

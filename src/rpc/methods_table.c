@@ -9,6 +9,7 @@
 #include "config/service_config.h"
 #include "rpc/conn.h"
 #include "rpc/select.h"
+#include "rpc/service_out.h"
 #include "service/core.h"
 #include "service/why.h"
 
@@ -41,6 +42,10 @@ static void write_note(const struct supervisor *sup, uint32_t id, const struct s
 			write_names(blocks, MIN(n, (size_t)BLOCKS_SHOWN), n, note);
 	} else if (info->config && info->config->is_target) {
 		(void)strbuf_puts(note, "target");
+	}
+	if (info->next_run && !core_is_active(core, id) && core_next_start(core, id) == 0) {
+		(void)strbuf_puts(note, note->len ? "; " : "");
+		service_add_next_run(info->next_run, note);
 	}
 }
 

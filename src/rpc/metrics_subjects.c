@@ -149,7 +149,7 @@ static int gather_processes(const struct metric_question *q, struct metric_subje
 
 enum service_column {
 	SVC_UP, SVC_WANTED, SVC_RESTARTS, SVC_RUNS, SVC_STARTED, SVC_EXIT_CODE, SVC_EXIT_SIGNAL,
-	SVC_OOM_KILLS, SVC_HEALTHY, SVC_STATES, SVC_CPU = SVC_STATES + SERVICE_STATE_N, SVC_MEMORY,
+	SVC_OOM_KILLS, SVC_NEXT_RUN, SVC_HEALTHY, SVC_STATES, SVC_CPU = SVC_STATES + SERVICE_STATE_N, SVC_MEMORY,
 	SVC_PROCESSES, SVC_N
 };
 
@@ -165,6 +165,7 @@ static const struct metric service_rows[] = {
 	{ "zinit_service_last_exit_code", METRIC_GAUGE, METRIC_PLAIN, SVC_EXIT_CODE, "Exit code of the last process that ended by exit." },
 	{ "zinit_service_last_exit_signal", METRIC_GAUGE, METRIC_PLAIN, SVC_EXIT_SIGNAL, "Signal that ended the last process; 0: it ended by exit." },
 	{ "zinit_service_oom_kills", METRIC_GAUGE, METRIC_PLAIN, SVC_OOM_KILLS, "Processes of the last run that the kernel killed for memory." },
+	{ "zinit_service_next_run_time_seconds", METRIC_GAUGE, METRIC_NSEC, SVC_NEXT_RUN, "When its schedule is due next, since 1970." },
 	{ "zinit_service_healthy", METRIC_GAUGE, METRIC_PLAIN, SVC_HEALTHY, "What its health checks say; none as long as they do not know." },
 	{ "zinit_service_cpu_seconds", METRIC_COUNTER, METRIC_USEC, SVC_CPU, "CPU time of the service with all its descendants." },
 	{ "zinit_service_memory_bytes", METRIC_GAUGE, METRIC_PLAIN, SVC_MEMORY, "Resident memory of them." },
@@ -182,6 +183,8 @@ static void fill_run(const struct supervisor_info *info, uint64_t *v)
 	if (info->has_exited)
 		v[SVC_EXIT_SIGNAL] = (uint64_t)info->exit_signal;
 	v[SVC_OOM_KILLS] = info->oom_kills;
+	if (info->next_run)
+		v[SVC_NEXT_RUN] = (uint64_t)info->next_run;
 	if (strcmp(info->health, "healthy") == 0 || strcmp(info->health, "unhealthy") == 0)
 		v[SVC_HEALTHY] = info->health[0] == 'h';
 }

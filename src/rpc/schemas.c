@@ -22,7 +22,7 @@
 	",\"blocked_by\":" STRS ",\"wish\":{\"enum\":[\"up\",\"down\"]},\"health\":" STR ",\"health_error\":" STR_OR_NULL \
 	",\"health_error_kind\":" STR_OR_NULL ",\"health_output\":" STR_OR_NULL ",\"health_attempts\":" INT \
 	",\"health_duration_us\":" INT ",\"status_text\":" STR_OR_NULL \
-	",\"run\":" INT ",\"next_start_ms\":" INT ",\"description\":" STR_OR_NULL ",\"class\":{\"enum\":[\"user\",\"system\"]}" \
+	",\"run\":" INT ",\"schedule\":" STR_OR_NULL ",\"next_run\":" INT ",\"next_start_ms\":" INT ",\"description\":" STR_OR_NULL ",\"class\":{\"enum\":[\"user\",\"system\"]}" \
 	",\"undone\":" STR_OR_NULL ",\"on_trial\":" BOOLEAN ",\"oom_kills\":" INT ",\"log_error\":" STR_OR_NULL ",\"log_dropped\":" INT ",\"oneshot\":" BOOLEAN ",\"path\":" STR_OR_NULL ",\"tags\":" STRS
 #define INCIDENT_HEAD \
 	"\"id\":" STR ",\"service\":" STR ",\"kind\":{\"enum\":[\"crash\",\"health\",\"start_timeout\",\"stop_timeout\"]}" \

@@ -244,6 +244,8 @@ static void write_additions(const struct supervisor *sup, uint32_t id, const str
 	write_health(info, out);
 	json_out_member_uint(out, "run", info->run);
 	json_out_member_int(out, "next_start_ms", next_start_ms(sup, id));
+	json_out_member_str(out, "schedule", config ? config->schedule : NULL);
+	json_out_member_int(out, "next_run", info->next_run / 1000000);
 	json_out_member_str(out, "description", config ? config->description : NULL);
 	json_out_member_str(out, "class", config && config->class == CONFIG_CLASS_SYSTEM ? "system" : "user");
 	json_out_member_bool(out, "oneshot", config && config->oneshot);
@@ -435,6 +437,19 @@ static void add_blocks(const struct core *core, const struct block *blocks, size
 	}
 }
 
+void service_add_next_run(ts_ns next, struct strbuf *out)
+{
+	ts_ns now = time_realtime();
+	char span[16];
+
+	if (!next) {
+		(void)strbuf_puts(out, "no next run");
+		return;
+	}
+	time_span((usec_t)(MAX(next - now, (ts_ns)0) / 1000), span, sizeof(span));
+	(void)strbuf_addf(out, "next run in %s", span);
+}
+
 static void write_ascii(const struct supervisor *sup, uint32_t id, const struct block *blocks, size_t blocks_n,
 			const struct why_step *steps, size_t steps_n, const char *undone, struct json_out *out)
 {
@@ -442,6 +457,7 @@ static void write_ascii(const struct supervisor *sup, uint32_t id, const struct 
 	enum service_state state = core_state(core, id);
 	struct strbuf text = STRBUF(64 << 10);
 	int64_t wait_ms = next_start_ms(sup, id);
+	struct supervisor_info info;
 
 	(void)strbuf_addf(&text, "[%c] %s (%s)", service_symbol(state), core_name(core, id), service_state_name(state));
 	add_blocks(core, blocks, blocks_n, &text);
@@ -451,6 +467,10 @@ static void write_ascii(const struct supervisor *sup, uint32_t id, const struct 
 		(void)strbuf_addf(&text, "\n  its last new definition was taken back: %s", undone);
 	if (wait_ms > 0)
 		(void)strbuf_addf(&text, "\n  next start in %.1f s", (double)wait_ms / 1000);
+	if (supervisor_info(sup, id, &info) == 0 && info.config && info.config->schedule) {
+		(void)strbuf_addf(&text, "\n  schedule %s: ", info.config->schedule);
+		service_add_next_run(info.next_run, &text);
+	}
 	json_out_member_str(out, "ascii", strbuf_str(&text));
 	strbuf_fini(&text);
 }

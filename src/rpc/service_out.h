@@ -27,4 +27,7 @@ void service_write_why(const struct supervisor *sup, uint32_t id, struct json_ou
 /** One character for a state, as trees show it. */
 char service_symbol(enum service_state state);
 
+/** Append "next run in 5h 3m", or "no next run" for 0. */
+void service_add_next_run(ts_ns next, struct strbuf *out);
+
 #endif

@@ -197,6 +197,22 @@ bool core_is_shutting_down(const struct core *core);
 /** The time of the next automatic start (restart delay), or 0. */
 usec_t core_next_start(const struct core *core, uint32_t id);
 
+/** Is its schedule in force? It is while the service is wanted up, and while it is down only because others are. */
+bool core_schedule_on(const struct core *core, uint32_t id);
+
+enum due {
+	DUE_OFF,     /* nothing: the schedule is not in force */
+	DUE_START,   /* EV_START by RULE_SCHEDULE */
+	DUE_SKIP,    /* the last run is still there */
+	DUE_WAITING, /* the last run has not begun yet: it waits for others, and will do for this one too */
+	DUE_QUEUE,   /* EV_START by RULE_SCHEDULE as soon as the last run is over */
+	DUE_RESTART, /* EV_RESTART by RULE_SCHEDULE */
+	DUE_N
+};
+
+/** What is to be done when its schedule is due now. */
+enum due core_due(const struct core *core, uint32_t id);
+
 struct block {
 	enum block_kind kind;
 	const char *name;  /* the other service, existing or not; NULL for BLOCK_PROCESS and BLOCK_RESTART_DELAY */

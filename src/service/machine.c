@@ -27,7 +27,7 @@ steps_table machine_steps = {
 		[EV_START] = { rest_start, TO(INACTIVE) | TO(BLOCKED) },
 		[EV_STOP] = { rest_stop, TO(INACTIVE) },
 		[EV_RESTART] = { rest_start, TO(INACTIVE) | TO(BLOCKED) },
-		[EV_CHECK] = { rest_check, TO(INACTIVE) | TO(STOPPING) },
+		[EV_CHECK] = { rest_check, TO(INACTIVE) | TO(BLOCKED) | TO(STOPPING) },
 	},
 	[SERVICE_BLOCKED] = {
 		REST_CELLS(BLOCKED),

@@ -40,7 +40,8 @@ static bool dep_waits(const struct core *core, const struct service *s, size_t i
 	case DEP_REQUIRES:
 		return !dep || !need_satisfied(dep);
 	case DEP_AFTER:
-		return dep && dep != s && (dep->rec.state == SERVICE_INACTIVE || dep->rec.state == SERVICE_BLOCKED);
+		return dep && dep != s && (dep->rec.state == SERVICE_BLOCKED ||
+					   (dep->rec.state == SERVICE_INACTIVE && !dep->policy.scheduled));
 	case DEP_WANTS:
 	case DEP_CONFLICTS:
 	case DEP_KIND_N:

@@ -20,6 +20,9 @@ enum policy_on_health { HEALTH_RESTART, HEALTH_MARK, HEALTH_STOP, HEALTH_N };
 /** What becomes of an active service when one that it requires ends by itself or fails. KEEP: it goes on running. */
 enum policy_on_crash { CRASH_KEEP, CRASH_STOP, CRASH_RESTART, CRASH_N };
 
+/** What becomes of a schedule's next run while the last one is still there. */
+enum policy_overlap { OVERLAP_SKIP, OVERLAP_QUEUE, OVERLAP_RESTART, OVERLAP_N };
+
 struct policy_dep {
 	enum dep_kind kind;
 	const char *name; /* need not exist */
@@ -29,6 +32,7 @@ struct policy_dep {
 struct service_policy {
 	bool target;          /* no process: running when all it requires is satisfied */
 	bool oneshot;         /* runs to its end; satisfies `requires` when it exited well */
+	bool scheduled;       /* a oneshot that starts when the shell says that its schedule is due (core_due()) */
 	bool critical;        /* a failure for good makes EFFECT_CRITICAL_FAILED */
 	bool has_readiness;   /* a health check decides when it is ready (EV_READY); else it is ready once spawned */
 	bool has_pre_start;
@@ -39,6 +43,7 @@ struct service_policy {
 	enum policy_restart restart;
 	enum policy_on_health on_health;
 	enum policy_on_crash on_dependency_crash;
+	enum policy_overlap overlap;
 	usec_t restart_delay;     /* first delay; 0: at once */
 	usec_t restart_delay_max; /* cap; 0: no cap */
 	uint16_t jitter_permille; /* the delay is drawn from delay * (1 ± jitter); never below 0 nor above the cap */

@@ -95,6 +95,7 @@ const char *rule_name(enum rule rule)
 		[RULE_LIMIT] = "limit", [RULE_CONFLICT] = "conflict",
 		[RULE_SHUTDOWN] = "shutdown", [RULE_GONE] = "gone",
 		[RULE_UNDO] = "undo",
+		[RULE_SCHEDULE] = "schedule", [RULE_WATCH] = "watch",
 	};
 
 	return name_at(names, ARRAY_LEN(names), rule);

@@ -86,6 +86,8 @@ enum rule {
 	RULE_SHUTDOWN,      /* the server shuts down */
 	RULE_GONE,          /* the last of its processes is gone */
 	RULE_UNDO,          /* its new definition did not come up: the old one is back */
+	RULE_SCHEDULE,      /* its schedule is due */
+	RULE_WATCH,         /* a file that it watches changed */
 	RULE_N
 };
 

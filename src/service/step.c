@@ -127,6 +127,8 @@ void step_come_up(struct step *st)
 	step_set_wish(st, WISH_UP);
 	restart_reset(&st->s->rec);
 	step_set_flag(st, RECORD_GAVE_UP, false);
+	if (st->ev->rule == RULE_SCHEDULE)
+		return; /* what somebody stopped is waited for, not started by the clock */
 	core_queue(st->core, st->s,
 		   TODO_PULL | (retry ? TODO_PULL_RETRY : 0) | (st->ev->tree ? TODO_PULL_TREE : 0));
 }

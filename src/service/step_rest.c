@@ -11,6 +11,14 @@ enum service_state rest_start(struct step *st)
 	/* what pulled it may have been overtaken: it came up meanwhile, or comes up by itself */
 	if (st->ev->rule == RULE_PULLED && s->rec.wish == WISH_UP && !need_failed_for_good(s))
 		return step_here(st);
+	/* the configuration wants its schedule in force, no run yet */
+	if (s->policy.scheduled && (st->ev->kind == EV_LOADED || st->ev->rule == RULE_CONFIG)) {
+		if (s->rec.wish == WISH_DOWN)
+			step_set_wish(st, WISH_UP);
+		step_set_flag(st, RECORD_CLEAN_UP, false);
+		step_announce(st, step_here(st));
+		return step_here(st);
+	}
 	step_disarm(st);
 	step_set_flag(st, RECORD_AGAIN | RECORD_CLEAN_UP, false);
 	step_come_up(st);
@@ -72,7 +80,9 @@ enum service_state rest_check(struct step *st)
 		step_because_of_wish(st);
 		return step_stop_leftovers(st);
 	}
-	if (step_has(st, RECORD_AGAIN) && rec->wish == WISH_UP) {
+	/* restarted; or it waited for its schedule, which is no more */
+	if (rec->wish == WISH_UP &&
+	    (step_has(st, RECORD_AGAIN) || (step_here(st) == SERVICE_INACTIVE && !st->s->policy.scheduled))) {
 		step_set_flag(st, RECORD_AGAIN, false);
 		step_because_of_wish(st);
 		core_queue(st->core, st->s, TODO_PULL);

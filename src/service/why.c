@@ -98,6 +98,12 @@ void core_cause_text(const struct core *core, const struct cause *cause, char *o
 	case RULE_UNDO:
 		say(&s, "its new definition did not come up, so the old one is back");
 		break;
+	case RULE_SCHEDULE:
+		say(&s, "its schedule");
+		break;
+	case RULE_WATCH:
+		say(&s, "a file that it watches changed");
+		break;
 	case RULE_NONE:
 	case RULE_N:
 		say(&s, "nobody asked for it");
@@ -213,6 +219,8 @@ static uint32_t wished_by(const struct service *s)
 	case RULE_SHUTDOWN:
 	case RULE_GONE:
 	case RULE_UNDO:
+	case RULE_SCHEDULE:
+	case RULE_WATCH:
 	case RULE_N:
 		break;
 	}

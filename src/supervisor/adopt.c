@@ -106,6 +106,7 @@ static int adopt_unit(struct supervisor *sup, uint32_t id, const struct saved *s
 	unit->intent = saved->intent;
 	unit->unhealthy = saved->unhealthy;
 	unit->event = saved->event;
+	unit->timetable = saved->timetable;
 	unit->path = parse_path(text);
 	if ((next && unit_parse_definition(next, &unit->next) == -ENOMEM) || (old && unit_parse_definition(old, &unit->old) == -ENOMEM))
 		return -ENOMEM;
@@ -185,6 +186,9 @@ static bool took_place(const struct supervisor_event *event, void *data)
 	case EVENT_STATE:
 	case EVENT_HEALTH:
 	case EVENT_UNDONE:
+	case EVENT_SCHEDULE:
+	case EVENT_WATCH:
+	case EVENT_LOG_DROP:
 		return unit && unit->event >= event->cursor;
 	case EVENT_ADDED:
 		return unit;

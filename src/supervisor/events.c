@@ -12,6 +12,7 @@ static const char *const kind_names[EVENT_KIND_N] = {
 	[EVENT_REMOVED] = "removed", [EVENT_RELOAD] = "reload", [EVENT_SHUTDOWN] = "shutdown",
 	[EVENT_UPGRADE] = "upgrade",
 	[EVENT_UNDONE] = "undone",
+	[EVENT_SCHEDULE] = "schedule", [EVENT_WATCH] = "watch", [EVENT_LOG_DROP] = "log_drop",
 };
 
 const char *supervisor_event_kind_name(enum supervisor_event_kind kind)

@@ -4,6 +4,7 @@
 #define SUPERVISOR_INTERNAL_H
 
 #include "base/list.h"
+#include "base/timetable.h"
 #include "config/load.h"
 #include "config/service_config.h"
 #include "log/log.h"
@@ -41,6 +42,7 @@ struct prober;
 struct ship_link;
 struct probes;
 struct task;
+struct unit_schedule;
 
 /* What the flight recorder keeps in mind of a service. */
 struct unit_incidents {
@@ -76,6 +78,8 @@ struct unit {
 	uint32_t oom; /* processes of the last run that the kernel killed for memory */
 	struct probes *probes; /* NULL: it had no health checks so far */
 	usec_t extended_until; /* it asked for more time: its start or stop time-out is not before that; 0: it did not */
+	struct unit_schedule *schedule; /* NULL: none */
+	struct timetable timetable;
 	struct intent intent;
 	uint16_t unhealthy; /* as in the saved record */
 	uint64_t event;     /* as in the saved record */
@@ -140,6 +144,8 @@ struct supervisor {
 	struct list trials; /* units whose definition is on trial */
 	struct loop_timer *trial_timer;
 	uint32_t journal_slot; /* of the keeper: changes that are being carried out */
+	int clock_fd; /* tells that the wall clock was set; -1: no service has a schedule */
+	struct loop_io *clock_io;
 	struct loop_timer *shutdown_timer;
 	struct core_event *queue; /* events that came while effects were carried out */
 	size_t queue_n, queue_cap;
@@ -334,6 +340,18 @@ void probes_exec_fini(struct supervisor *sup);
 int probes_worker_spawn(int fd, uint32_t worker, void *data);
 void probes_worker_fini(struct supervisor *sup);
 void probes_worker_end(uint32_t worker, void *data);
+
+/* schedules.c */
+/** Begin with the unit's schedule, or go on where an earlier server was; nothing without one. */
+void schedule_open(struct unit *unit);
+void schedule_close(struct unit *unit);
+/** It has another configuration. */
+void schedule_config_changed(struct unit *unit, const struct service_config *old);
+/** Its state changed: a run that waited for that may begin. */
+void schedule_settle(struct unit *unit);
+/** Wall clock; 0: none will come. */
+ts_ns schedule_next_run(const struct unit *unit);
+void schedules_fini(struct supervisor *sup);
 
 /* filters.c */
 /** Is there no foreign process that matches process_filters (any more: kill_others kills them)? */

@@ -248,6 +248,8 @@ void announce_prepare(struct supervisor *sup, const struct effect *e)
 
 	if (e->kind != EFFECT_ANNOUNCE || !unit || from == to)
 		return;
+	if (e->cause.rule == RULE_SCHEDULE)
+		unit->intent.due = false; /* the run that waited begins, in the same commit */
 	core_cause_text(sup->core, &e->cause, event.cause, sizeof(event.cause));
 	if (to == SERVICE_FAILED)
 		core_failure_text(sup->core, unit->id, event.cause, sizeof(event.cause));
@@ -268,6 +270,8 @@ static void announced(struct supervisor *sup, struct unit *unit, const struct ef
 	trial_look_soon(unit);
 	if (unit->intent.removing && is_down((enum service_state)e->to))
 		(void)loop_defer(sup->loop, manage_forget_removed, sup);
+	if (e->from != e->to && is_down((enum service_state)e->to))
+		schedule_settle(unit);
 }
 
 static void critical_failed(struct supervisor *sup, struct unit *unit, const struct effect *e)

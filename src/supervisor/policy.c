@@ -33,6 +33,12 @@ static const enum policy_on_crash on_crashes[] = {
 	[CONFIG_CRASH_RESTART] = CRASH_RESTART,
 };
 
+static const enum policy_overlap overlaps[] = {
+	[CONFIG_OVERLAP_SKIP] = OVERLAP_SKIP,
+	[CONFIG_OVERLAP_QUEUE] = OVERLAP_QUEUE,
+	[CONFIG_OVERLAP_RESTART] = OVERLAP_RESTART,
+};
+
 /* Checks that only mark are kept from the core as long as one does more (probes.c). */
 static enum policy_on_health on_health(const struct health_configs *checks)
 {
@@ -81,6 +87,7 @@ int policy_from_config(const struct service_config *c, struct policy_box *box)
 	*p = (struct service_policy){
 		.target = c->is_target,
 		.oneshot = c->oneshot,
+		.scheduled = c->schedule != NULL,
 		.critical = c->critical,
 		.has_readiness = c->health.n > 0,
 		.has_pre_start = c->pre_start != NULL,
@@ -91,6 +98,7 @@ int policy_from_config(const struct service_config *c, struct policy_box *box)
 		.restart = restarts[c->restart],
 		.on_health = on_health(&c->health),
 		.on_dependency_crash = on_crashes[c->on_dependency_crash],
+		.overlap = overlaps[c->schedule_overlap],
 		.restart_delay = from_ms(c->restart_delay_ms),
 		.restart_delay_max = from_ms(c->restart_delay_max_ms),
 		.jitter_permille = (uint16_t)(c->restart_jitter * 1000),

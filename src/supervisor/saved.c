@@ -66,9 +66,13 @@ const struct saved_field saved_fields[] = {
 	FIELD(last.ended_at, 176, ANY),
 	FIELD(last.oom_kills, 184, ANY),
 	FIELD(event, 192, ANY),
+	FIELD(timetable.next, 200, ANY),
+	FIELD(timetable.last, 208, ANY),
+	FIELD(timetable.next_every, 216, ANY),
+	FIELD(intent.due, 224, FLAG),
 };
 /* A member that has no row would be forgotten with the server. */
-_Static_assert(sizeof(struct saved) == 208 && sizeof(((struct saved *)0)->core.reserved) == 2, "give the new member a row above");
+_Static_assert(sizeof(struct saved) == 232 && sizeof(((struct saved *)0)->core.reserved) == 2, "give the new member a row above");
 const size_t saved_fields_n = ARRAY_LEN(saved_fields);
 
 const struct state_format saved_format = {

@@ -16,12 +16,13 @@
 
 #include "base/error.h"
 #include "base/time.h"
+#include "base/timetable.h"
 #include "service/record.h"
 #include "supervisor/state.h"
 
 /* Raise it with each field, and SAVED_SIZE with it. */
-#define SAVED_VERSION 4
-#define SAVED_SIZE 200
+#define SAVED_VERSION 5
+#define SAVED_SIZE 232
 /* What later versions may grow into without a new file. */
 #define SAVED_ROOM 256
 
@@ -46,6 +47,7 @@ struct intent {
 	bool loaded;   /* the core was told EV_LOADED */
 	bool removing; /* forget it once it is down */
 	bool remove_file;
+	bool due;      /* a run by its schedule waits for the end of the one before */
 };
 
 /* What is kept of a service; the slot's number is the core's id. */
@@ -55,6 +57,7 @@ struct saved {
 	struct intent intent;
 	uint16_t unhealthy; /* bit n: check n of the current run was found unhealthy */
 	uint64_t event;     /* the number of the last event that tells of this record */
+	struct timetable timetable; /* zeroes: it has no schedule, or did not have one yet */
 };
 
 /* A row of the table. */

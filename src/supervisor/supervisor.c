@@ -39,6 +39,7 @@ void unit_save(struct unit *unit)
 		.intent = unit->intent,
 		.unhealthy = unit->unhealthy,
 		.event = unit->event,
+		.timetable = unit->timetable,
 	};
 	unsigned char record[SAVED_ROOM]; /* saved_format.size of it is used */
 
@@ -161,10 +162,18 @@ void supervisor_prepare(struct supervisor *sup, enum supervisor_event_kind kind,
 	(void)events_prepare(&sup->events, &event);
 }
 
+/* Within a step the end of the step tells. */
+static void publish(struct supervisor *sup)
+{
+	events_publish(&sup->events);
+	if (!sup->stepping)
+		events_tell(&sup->events);
+}
+
 void supervisor_announce(struct supervisor *sup, enum supervisor_event_kind kind, const char *name, const char *cause)
 {
 	supervisor_prepare(sup, kind, name, cause);
-	events_publish(&sup->events);
+	publish(sup);
 }
 
 void unit_announce(struct unit *unit, enum supervisor_event_kind kind, const char *cause)
@@ -172,7 +181,7 @@ void unit_announce(struct unit *unit, enum supervisor_event_kind kind, const cha
 	supervisor_prepare(unit->sup, kind, unit->config->name, cause);
 	unit->event = unit->sup->events.prepared;
 	unit_save(unit);
-	events_publish(&unit->sup->events);
+	publish(unit->sup);
 }
 
 /* --- the keeper's news ------------------------------------------------------------------------ */
@@ -342,7 +351,7 @@ int supervisor_new(const struct supervisor_options *options, struct supervisor *
 	sup->on_hand_over = options->on_hand_over;
 	sup->data = options->data;
 	sup->state_slot = sup->definitions_slot = sup->events_slot = sup->journal_slot = KEEPER_NO_SLOT;
-	sup->events.fd = -1;
+	sup->events.fd = sup->clock_fd = -1;
 	list_init(&sup->events.listeners);
 	list_init(&sup->invalid);
 	list_init(&sup->waiting);
@@ -371,6 +380,7 @@ void supervisor_free(struct supervisor *sup)
 	probes_worker_fini(sup);
 	upgrade_fini(sup);
 	ship_fini(sup);
+	schedules_fini(sup);
 	stopper_free(sup->stopper);
 	prober_free(sup->prober);
 	spawner_free(sup->spawner);
@@ -429,6 +439,7 @@ int supervisor_info(const struct supervisor *sup, uint32_t id, struct supervisor
 		.undone = unit->undone,
 		.on_trial = unit->old != NULL,
 	};
+	out->next_run = schedule_next_run(unit);
 	probes_info(unit, out);
 	return 0;
 }

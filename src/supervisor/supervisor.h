@@ -117,6 +117,7 @@ struct supervisor_info {
 	unsigned int oom_kills;        /* processes of the last run that the kernel killed for memory */
 	const char *undone;            /* why its last new definition was taken back, or NULL */
 	bool on_trial;                 /* its definition is new, and has not come up yet */
+	ts_ns next_run;                /* by its schedule, wall clock; 0: none, or it is not in force */
 	const char *status_text;       /* what the service says it is doing (sd_notify STATUS=), or "" */
 };
 
@@ -241,6 +242,9 @@ enum supervisor_event_kind {
 	EVENT_SHUTDOWN,
 	EVENT_UPGRADE, /* another server has taken over, or could not */
 	EVENT_UNDONE,  /* a new definition did not come up, the old one is back */
+	EVENT_SCHEDULE, /* a run that was due was skipped, or waits */
+	EVENT_WATCH,    /* a watched file changed */
+	EVENT_LOG_DROP, /* lines of its output were lost */
 	EVENT_KIND_N
 };
 

@@ -196,6 +196,7 @@ int unit_set_config(struct unit *unit, struct service_config *config, struct err
 	unit->config = config;
 	probes_config_changed(unit);
 	ship_changed(sup);
+	schedule_config_changed(unit, old);
 	unit_check_limits(unit);
 	unit_apply_limits(unit);
 	unit_set_log_options(unit);
@@ -215,6 +216,7 @@ void unit_free(struct unit *unit)
 	list_remove(&unit->waiting);
 	list_remove(&unit->draining);
 	task_cancel(unit);
+	schedule_close(unit);
 	probes_free(unit, core_is_shutting_down(unit->sup->core));
 	stop_free(unit->stop);
 	loop_timer_free(unit->timer);

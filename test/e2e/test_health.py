@@ -468,6 +468,19 @@ def test_on_failure_before_it_was_ever_ready(server, on_failure, again):
     wait_for(lambda: server.status("web")["run"] == 2)
 
 
+def test_a_subscriber_hears_of_a_mark_at_once(server):
+    """Nothing else happens that would carry the news along."""
+    flag = server.dir / "sick"
+    server.add("web", SLEEP, health=health("exec", f"[ ! -e {flag} ]", timeout_ms=5000, interval_ms=50, on_failure="mark"))
+    server.start()
+    server.wait_state("web", "running")
+    with server.connect() as connection:
+        connection.call("events.subscribe", {"names": "web"})
+        flag.write_text("")
+        event = connection.notification()["params"]["events"][0]
+        assert event["kind"] == "health" and "NonZeroExit" in event["cause"] and "unhealthy after 2" in event["cause"]
+
+
 def test_retries_in_a_row(server):
     """Every second probe fails: never two in a row."""
     count = server.dir / "count"

@@ -47,6 +47,8 @@ struct fake {
 	bool children_deaf;
 	bool helper;           /* pre_start or post_stop runs */
 	uint64_t helper_run;
+	bool due_taken;        /* it begins with the next save */
+	bool due;              /* a run by its schedule is queued; on record */
 	bool watch;            /* the shell has to tell EV_GONE */
 	uint64_t watch_run;
 	enum timer_kind timer; /* as the shell has armed it */
@@ -132,6 +134,8 @@ bool sim_new_core(struct sim *sim);
 /** The server dies now, and comes back. */
 void sim_crash(struct sim *sim);
 void sim_make_policy(struct sim *sim, uint32_t id);
+/** Schedules: runs that are queued and may begin now, else perhaps one is due. Returns false if nothing was. */
+bool sim_schedules(struct sim *sim);
 /** Somebody changes the configuration. */
 void sim_change(struct sim *sim);
 /** The run is over: keys that waited for that are in force, as in the supervisor, before the core hears of it. */

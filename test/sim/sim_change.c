@@ -47,12 +47,14 @@ static void note_status(struct sim *sim, struct fake *f, enum policy_status befo
 static void keep_run_keys(struct fake *f, const struct service_policy *old)
 {
 	f->next.oneshot = f->policy.oneshot;
+	f->next.scheduled = f->policy.scheduled;
 	f->next.has_readiness = f->policy.has_readiness;
 	f->next.has_pre_start = f->policy.has_pre_start;
 	f->next.has_post_stop = f->policy.has_post_stop;
 	f->next.has_filters = f->policy.has_filters;
 	f->has_next = true;
 	f->policy.oneshot = old->oneshot;
+	f->policy.scheduled = old->scheduled;
 	f->policy.has_readiness = old->has_readiness;
 	f->policy.has_pre_start = old->has_pre_start;
 	f->policy.has_post_stop = old->has_post_stop;
@@ -152,6 +154,7 @@ void sim_apply_next(struct sim *sim, uint32_t id)
 		return;
 	f->has_next = false;
 	f->policy.oneshot = f->next.oneshot;
+	f->policy.scheduled = f->next.scheduled;
 	f->policy.has_readiness = f->next.has_readiness;
 	f->policy.has_pre_start = f->next.has_pre_start;
 	f->policy.has_post_stop = f->next.has_post_stop;

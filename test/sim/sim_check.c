@@ -278,7 +278,9 @@ void sim_check_rest(struct sim *sim)
 			sim_violation(sim, "%s is %s for ever", f->name, state);
 		if (rec->wish == WISH_DOWN && (rec->state == SERVICE_RUNNING || rec->state == SERVICE_BLOCKED))
 			sim_violation(sim, "%s is %s though it is to be down", f->name, state);
-		if (rec->wish == WISH_UP && rec->state == SERVICE_INACTIVE)
+		if (f->due && core_due(sim->core, id) == DUE_START)
+			sim_violation(sim, "%s: a run that was queued never begins", f->name);
+		if (rec->wish == WISH_UP && rec->state == SERVICE_INACTIVE && !f->policy.scheduled)
 			sim_violation(sim, "%s is inactive though it is to be up", f->name);
 		if (f->asked == WISH_N)
 			sim_violation(sim, "%s: its wish is not what was asked for last", f->name);

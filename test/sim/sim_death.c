@@ -33,7 +33,7 @@ static void lose_memory(struct sim *sim)
 	for (uint32_t id = 0; id < sim->n; id++) {
 		struct fake *f = &sim->fakes[id];
 
-		f->watch = false;
+		f->watch = f->due_taken = false;
 		f->has_next = false;
 		f->timer = TIMER_NONE;
 		for (int i = 0; i < SIM_PROCS; i++) {

@@ -34,6 +34,8 @@ void sim_make_policy(struct sim *sim, uint32_t id)
 	make_lifecycle(sim, p);
 	p->target = !sim->isolated && sim_chance(sim, 12);
 	p->oneshot = !p->target && sim_chance(sim, 20);
+	p->scheduled = p->oneshot && sim_chance(sim, 40);
+	p->overlap = (enum policy_overlap)sim_draw(sim, OVERLAP_N);
 	p->has_readiness = !p->target && sim_chance(sim, 30);
 	p->has_pre_start = !p->target && sim_chance(sim, 15);
 	p->has_post_stop = !p->target && sim_chance(sim, 15);
@@ -65,8 +67,8 @@ static void trace_policy(struct sim *sim, const struct fake *f)
 	for (size_t i = 0; i < p->deps_n; i++)
 		(void)snprintf(deps + strlen(deps), sizeof(deps) - strlen(deps), " %s %s",
 			       dep_kind_name(p->deps[i].kind), p->deps[i].name);
-	sim_trace(sim, "%s:%s%s%s%s%s%s%s%s status %u restart %u on crash %s port %u", f->name, deps, p->target ? " target" : "",
-	      p->oneshot ? " oneshot" : "", p->has_readiness ? " readiness" : "", p->has_pre_start ? " pre_start" : "",
+	sim_trace(sim, "%s:%s%s%s%s%s%s%s%s%s status %u restart %u on crash %s port %u", f->name, deps, p->target ? " target" : "",
+	      p->oneshot ? " oneshot" : "", p->scheduled ? " scheduled" : "", p->has_readiness ? " readiness" : "", p->has_pre_start ? " pre_start" : "",
 	      p->has_post_stop ? " post_stop" : "", p->has_filters ? " filters" : "", p->critical ? " critical" : "",
 	      p->status, p->restart, crash[p->on_dependency_crash], p->ports_n ? f->ports[0] : 0);
 }

@@ -211,6 +211,10 @@ bool sim_step(struct sim *sim)
 	struct happening h;
 	bool died;
 
+	if (!sim->calm && sim_draw(sim, 1000) == 0)
+		sim->now += sim_draw(sim, 36000) * SEC; /* the machine slept: all that was due is late */
+	if (sim_schedules(sim))
+		return true;
 	if (!sim->calm && sim_chance(sim, 25)) {
 		sim->now += sim_draw(sim, 300) * MS / 10;
 		if (sim_chance(sim, 8))

@@ -315,14 +315,29 @@ static bool dies_here(struct sim *sim)
 	return sim->crash_in && --sim->crash_in == 0;
 }
 
+/* A run that was queued begins: in the same commit as its record. */
+static void take_up_due(struct sim *sim, const struct effects *fx)
+{
+	for (uint32_t i = 0; i < fx->n; i++) {
+		const struct effect *e = &fx->v[i];
+
+		if (e->kind == EFFECT_ANNOUNCE && e->from != e->to && e->cause.rule == RULE_SCHEDULE)
+			sim->fakes[e->id].due_taken = true;
+	}
+}
+
 /* Saves first, then effects, until nothing is pending. Returns false if the server died on the way. */
 bool sim_carry_out(struct sim *sim, struct effects *fx)
 {
 	for (;;) {
+		take_up_due(sim, fx);
 		for (uint32_t id = core_take_dirty(sim->core); id != CORE_NONE; id = core_take_dirty(sim->core)) {
 			if (dies_here(sim))
 				return false;
 			sim->fakes[id].saved = *core_record(sim->core, id);
+			if (sim->fakes[id].due_taken)
+				sim->fakes[id].due = false;
+			sim->fakes[id].due_taken = false;
 		}
 		for (uint32_t i = 0; i < fx->n; i++) {
 			const struct effect *e = &fx->v[i];

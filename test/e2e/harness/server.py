@@ -22,7 +22,7 @@ SECTIONS = {
     "dependencies": "requires after wants conflicts",
     "lifecycle": "restart restart_delay_ms restart_delay_max_ms restart_jitter max_restarts stability_period_ms "
                  "start_timeout_ms stop_timeout_ms stop_signal stop_command reload_signal reload_command kill_mode success_exit_codes pre_start post_stop "
-                 "on_dependency_crash",
+                 "on_dependency_crash schedule schedule_overlap schedule_missed",
     "logging": "buffer_lines buffer_bytes max_line store stdout stderr on_full max_size max_files",
 }
 SECTION_OF = {key: section for section, keys in SECTIONS.items() for key in keys.split()}

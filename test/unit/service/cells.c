@@ -142,6 +142,15 @@ static void starting_until_ready(struct world *w)
 	start(w, "x");
 }
 
+static void inactive_scheduled(struct world *w)
+{
+	struct service_policy p = world_policy();
+
+	p.oneshot = p.scheduled = true;
+	(void)world_add(w, "x", &p);
+	(void)world_event(w, EV_LOADED, "x");
+}
+
 static void starting_health_stops(struct world *w)
 {
 	struct service_policy p = world_policy();
@@ -384,6 +393,7 @@ static const struct {
 } situations[] = {
 	{ "inactive", inactive },
 	{ "inactive, status = stop", inactive_by_status },
+	{ "inactive, scheduled", inactive_scheduled },
 	{ "inactive, leftovers, dependent ends", inactive_with_leftovers },
 	{ "blocked on a dependency", blocked_on_dependency },
 	{ "blocked on a conflict, leftovers", blocked_with_leftovers },
@@ -437,6 +447,7 @@ static const struct {
 } events[] = {
 	{ "LOADED", { .kind = EV_LOADED }, 0 },
 	{ "START", { .kind = EV_START, .rule = RULE_ASKED }, 0 },
+	{ "START scheduled", { .kind = EV_START, .rule = RULE_SCHEDULE }, 0 },
 	{ "START pulled", { .rule = RULE_PULLED }, TODO_START },
 	{ "STOP", { .kind = EV_STOP, .rule = RULE_ASKED }, 0 },
 	{ "RESTART", { .kind = EV_RESTART, .rule = RULE_ASKED }, 0 },
