@@ -57,8 +57,9 @@ int fd_make_dirs(const char *path, mode_t mode)
 static int set_flag(int fd, int get, int set, int flag, bool on)
 {
 	int flags = fcntl(fd, get);
+	int wanted = on ? flags | flag : flags & ~flag;
 
-	if (flags < 0 || fcntl(fd, set, on ? flags | flag : flags & ~flag) < 0)
+	if (flags < 0 || (wanted != flags && fcntl(fd, set, wanted) < 0))
 		return -errno;
 	return 0;
 }

@@ -136,8 +136,8 @@ static void say_exit(struct sentence *out, const struct service *s)
 
 static void say_spawn_error(struct sentence *out, const struct service *s)
 {
-	/* a run that has an exit code was the shell that should have started the command */
-	if (s->rec.flags & RECORD_HAS_EXITED)
+	/* an exit code without a step that failed is that of the shell that should have started the command */
+	if (s->rec.flags & RECORD_HAS_EXITED && !s->rec.spawn_stage)
 		say(out, "spawn error: command not %s (exit code %d of the shell)",
 		    s->rec.spawn_errno == ENOENT ? "found" : "executable", s->rec.exit_code);
 	else

@@ -367,11 +367,10 @@ static bool spawn_had_failed(const struct unit *unit, const struct child_exit *e
 
 static void note_late_failure(struct unit *unit, struct core_event *event)
 {
-	volatile uint32_t *word = state_spawn_failure(unit->sup->state, unit->id);
-	const struct spawn_result result = { .stage = (enum spawn_stage)(*word >> 16), .error = (int)(*word & 0xffff) };
+	uint32_t word = *state_spawn_failure(unit->sup->state, unit->id);
+	const struct spawn_result result = { .stage = (enum spawn_stage)(word >> 16), .error = (int)(word & 0xffff) };
 	char text[SPAWN_VALUE_MAX + 128];
 
-	*word = 0;
 	if (is_transient(&result))
 		return; /* an end like others: it may be restarted */
 	event->stage = (int)result.stage;

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """kill -9 of the server: nothing that a service or a user can see changes."""
+import os
 import pathlib
 import signal
 import subprocess
@@ -225,6 +226,21 @@ def cgroup_of(pid):
         if folder.name.startswith("zinit-") and folder.is_dir():
             return folder
     return None
+
+
+def test_a_spawn_that_fails_after_its_server(server):
+    """The child hangs on its way to execve, its server dies, and then execve fails: stage and errno are known all the same."""
+    fifo = server.dir / "fifo"
+    os.mkfifo(fifo)
+    server.add("web", ["/nonexistent/program"], stdin=str(fifo), status="stop", restart="never", start_timeout_ms=60000)
+    server.start()
+    server.rpc("service.start", {"name": "web"})
+    wait_for(lambda: server.state("web") == "starting")
+    server.kill_brain()
+    with open(fifo, "w"):
+        server.wait_state("web", "failed")
+    why = server.why("web")
+    assert "exec" in why and "No such file" in why, why
 
 
 def test_hung_server_is_replaced(server):

@@ -165,10 +165,10 @@ def test_a_wait_keeps_its_deadline(web, programs):
 
 
 @pytest.mark.parametrize("name, words", [
-    ("crash", ("66.6-fault failed (signal 11)", "was put back")),
+    ("crash", ("66.6-fault failed (signal 6)", "was put back")),
     ("leaves", ("66.6-fault failed (exit code 7)", "was put back")),
     ("mute", ("66.6-fault was not ready in time", "was put back")),
-    ("late", ("66.6-fault failed (signal 11)", "was put back")),
+    ("late", ("66.6-fault failed (signal 6)", "was put back")),
 ])
 def test_put_back(web, fault, name, words):
     """It passed the check, took the place, and failed: the old one is back, the caller and the events say why."""

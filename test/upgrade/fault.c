@@ -54,7 +54,7 @@ int main(int argc, char **argv)
 	if (strstr(path, "late"))
 		(void)fd_send_message(sock, &ready, sizeof(ready), 0, NULL, 0);
 	if (strstr(path, "crash") || strstr(path, "late"))
-		(void)raise(SIGSEGV);
+		(void)raise(SIGABRT);
 	if (strstr(path, "leaves"))
 		return 7;
 	hang();

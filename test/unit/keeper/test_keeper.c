@@ -210,14 +210,14 @@ static void play_upgrade(struct server *s)
 static void play_upgrade_fails(struct server *s)
 {
 	static const enum wire_outcome outcomes[] = { WIRE_NO_UPGRADE, WIRE_TRIED, WIRE_EXIT, WIRE_TRIED, WIRE_KILLED };
-	static const int details[] = { 0, 0, 9, 0, SIGSEGV };
+	static const int details[] = { 0, 0, 9, 0, SIGABRT };
 
 	if (!was_told(s, outcomes[s->number], details[s->number]))
 		done(s, WRONG);
 	if (s->number == 1)
 		_exit(9); /* on probation */
 	if (s->number == 3)
-		(void)raise(SIGSEGV);
+		(void)raise(SIGABRT);
 	if (s->number == 4)
 		done(s, RIGHT);
 	upgrade(s, 5000);

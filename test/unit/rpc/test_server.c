@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -424,9 +425,142 @@ static void test_listen(void **state)
 	assert_int_equal(rmdir(dir), 0);
 }
 
+/* --- another server ------------------------------------------------------------------------------- */
+
+/* As an upgrade does it, but that the one that leaves is freed, so that leaks are seen. */
+static void replace(struct rig *rig)
+{
+	struct rpc_server_options options = { .loop = rig->loop, .supervisor = &rig->sup, .settings = &rig->settings,
+					      .listen_fd = dup(rig->server->listen_fd), .socket_path = rig->path };
+	struct error err;
+
+	rpc_server_hand_over(rig->server);
+	while (!list_empty(&rig->server->conns))
+		conn_kill(LIST_ENTRY(rig->server->conns.next, struct rpc_conn, node));
+	assert_int_equal(loop_once(rig->loop, 0), 0); /* what it had put off */
+	rpc_server_free(rig->server);
+	assert_int_equal(rpc_server_new(&options, &rig->server, &err), 0);
+	assert_int_equal(rig->sup.kept_n, 0);
+}
+
+static void hear_both(struct rig *rig, int fd, const char *one, const char *two)
+{
+	const char *line = hear(rig, fd);
+
+	assert_non_null(line);
+	if (!strstr(line, one) || !strstr(line, two))
+		fail_msg("'%s' or '%s' is not in: %s", one, two, line);
+}
+
+static void test_connections_go_to_the_next_server(void **state)
+{
+	struct rig rig;
+	int waits;
+	int halves;
+	int batch;
+	int follows;
+
+	(void)state;
+	rig_start(&rig);
+	waits = client(&rig);
+	halves = client(&rig);
+	batch = client(&rig);
+	follows = client(&rig);
+	expect(&rig, follows, CALL("events.subscribe", "{\"names\":[\"d*\"]}"), "\"subscription\":1", "");
+	expect(&rig, follows, CALL("logs.follow", "{\"name\":\"db\",\"lines\":1}"), "\"subscription\":2", "");
+	hear_both(&rig, follows, "three", "");
+	hear_both(&rig, follows, "\"live\":true", "");
+	expect(&rig, halves, "} garbage", "-32700", ""); /* skips up to the newline, in the next server too */
+	say(waits, "{\"jsonrpc\":\"2.0\",\"id\":\"w\",\"method\":\"service.wait\",\"params\":{\"name\":\"db\",\"state\":\"running\"}}");
+	say(batch, "[" CALL("system.ping", "null") ",{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"service.wait\",\"params\":{\"name\":\"db\","
+		   "\"state\":\"running\"}}]" CALL("service.list", "null"));
+	expect(&rig, client(&rig), CALL("system.ping", "null"), "version", ""); /* the others were read by now */
+	for (int i = 0; i < 3; i++)
+		replace(&rig);
+	say(halves, " more garbage\n{\"jsonrpc\":\"2.0\",\"id\":5,\"meth");
+	expect(&rig, client(&rig), CALL("system.ping", "null"), "version", "");
+	replace(&rig);
+	expect(&rig, halves, "od\":\"system.ping\"}", "\"id\":5", "version");
+	expect(&rig, client(&rig), CALL("service.start", "[\"db\"]"), "result", "");
+	hear_both(&rig, waits, "\"id\":\"w\"", "\"reached\":true");
+	hear_both(&rig, batch, "version", "\"id\":2");
+	hear_both(&rig, batch, "[\"db\",\"web\"]", "");
+	hear_both(&rig, follows, "\"subscription\":1", "\"service\":\"db\"");
+	expect(&rig, follows, CALL("subscription.end", "[2]"), "\"ok\":true", "");
+	expect(&rig, follows, CALL("events.subscribe", "{}"), "\"subscription\":3", "");
+	rig_stop(&rig);
+}
+
+/* What waits for the upgrade itself is told by the server that serves in the end. */
+static void test_the_caller_of_an_upgrade_is_told(void **state)
+{
+	struct error why;
+	struct rig rig;
+	int fd;
+
+	(void)state;
+	rig_start(&rig);
+	fd = client(&rig);
+	say(fd, CALL("system.upgrade", "{}"));
+	expect(&rig, client(&rig), CALL("system.ping", "null"), "version", "");
+	(void)error_set(&why, EPROTO, "it is none");
+	rig.sup.upgrade_fn(&why, rig.sup.upgrade_data);
+	hear_both(&rig, fd, "error", "it is none");
+	for (int ok = 0; ok < 2; ok++) {
+		say(fd, CALL("system.upgrade", "{}"));
+		expect(&rig, client(&rig), CALL("system.ping", "null"), "version", "");
+		rig.sup.upgraded = (struct supervisor_upgraded){ .tried = true, .ok = ok, .from = "1", .to = "2", .text = "what happened" };
+		replace(&rig);
+		hear_both(&rig, fd, ok ? "\"from\":\"1\",\"to\":\"2\"" : "error", "what happened");
+	}
+	rig_stop(&rig);
+}
+
+static int file_of(const char *text)
+{
+	int fd = memfd_create("left", MFD_CLOEXEC);
+
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	return fd;
+}
+
+/* A file that makes no sense: connections are closed, and nothing else happens. */
+static void test_nonsense_from_an_earlier_server(void **state)
+{
+	static const char *const files[] = {
+		"", "garbage", "{}\n", "{\"connections\":7}\n", "{\"connections\":[{\"n\":0,\"in\":99}]}\nabc",
+		"{\"connections\":[{\"n\":0,\"subs\":[{\"id\":1,\"state\":{\"later\":{}}}]}]}\n",
+		"{\"connections\":[{\"n\":0,\"calls\":[{\"method\":\"system.later\"}]}]}\n",
+		"{\"connections\":[{\"n\":0,\"calls\":[{\"id\":1,\"method\":\"service.wait\",\"state\":{\"later\":1}}]},{\"n\":-5},{\"n\":1e9},3]}\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		struct rig rig;
+		int ends[2];
+		int fd;
+
+		rig_start(&rig);
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+		fd = file_of(files[i]);
+		assert_int_equal(supervisor_keep_fd(&rig.sup, "rpc", fd), 0);
+		assert_int_equal(supervisor_keep_fd(&rig.sup, "rpc:0", ends[1]), 0);
+		(void)close(fd);
+		hand_over_resume(rig.server);
+		expect(&rig, client(&rig), CALL("system.ping", "null"), "version", "");
+		assert_int_equal(rig.sup.kept_n, 0);
+		(void)close(ends[0]);
+		(void)close(ends[1]);
+		rig_stop(&rig);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_connections_go_to_the_next_server),
+		cmocka_unit_test(test_the_caller_of_an_upgrade_is_told),
+		cmocka_unit_test(test_nonsense_from_an_earlier_server),
 		cmocka_unit_test(test_calls),
 		cmocka_unit_test(test_every_method_stands_in_the_document),
 		cmocka_unit_test(test_framing_and_batches),
