@@ -68,5 +68,8 @@ int program_check(int fd, struct error *err)
 int program_exec(int fd, char *const argv[])
 {
 	(void)syscall(SYS_execveat, fd, "", argv, environ, AT_EMPTY_PATH);
+	/* the interpreter of a script opens the descriptor, which has to be there for it (execveat(2), BUGS) */
+	if (errno == ENOENT && fcntl(fd, F_SETFD, 0) == 0)
+		(void)syscall(SYS_execveat, fd, "", argv, environ, AT_EMPTY_PATH);
 	return -errno;
 }

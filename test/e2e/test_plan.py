@@ -2,10 +2,12 @@
 """Changes of service files: planned, applied exactly so, and undone where a new definition does not come up."""
 
 import json
+import os
 
 import pytest
+from harness import syscalls
 from harness.rpc import RpcError
-from harness.wait import stays, wait_for
+from harness.wait import SLOWNESS, stays, wait_for
 
 SLEEP = "exec sleep 1000"
 
@@ -287,3 +289,18 @@ def test_what_if_of_nonsense(shop):
     assert shop.cli("why", "--if", "stop:nobody").returncode != 0
     assert shop.cli("why").returncode == 2
     assert "shuts down" in shop.cli("why", "--if", "shutdown").stdout
+
+
+POINTS = int(os.environ.get("ZINIT_KILL_POINTS", 12))
+
+
+@pytest.mark.timeout(90 + 20 * SLOWNESS * (POINTS or 100))
+def test_the_server_is_killed_at_system_calls_of_an_apply(server):
+    """POINTS of all stops between the request and its answer (0: all): the changes are all made, or none is."""
+    scenario = syscalls.Changes(server)
+    scenario.start()
+    points = scenario.points()
+    step = max(1, len(points) // POINTS) if POINTS else 1
+    killed = scenario.run(points[::step])
+    print(f"{killed} servers killed at {len(points[::step])} of {len(points)} points")
+    assert killed > len(points[::step]) / 2

@@ -70,15 +70,23 @@ class Scenario:
         wait_for(lambda: (lines := patiently(lambda: self.server.log(name, 1))) and lines[-1]["line"] == text, 20,
                  f"{name} printed {text!r}")
 
-    def round(self, point):
-        """A server that is to be killed at that point takes over and is asked to start and stop. Returns whether it was."""
-        self.rounds += 1
+    def replace(self, point):
+        """A server that is to be killed at that point takes over. Returns its pid."""
         self.plan.write_text(str(point))
         self.plan_now = point
         old = wait_for(self.server.brain)
         processes.kill(old)
         wait_for(lambda: not self.plan.read_text(), 10, "a new server")
-        planned = wait_for(lambda: (pid := self.server.brain()) != old and pid, 10, "a new server")
+        return wait_for(lambda: (pid := self.server.brain()) != old and pid, 10, "a new server")
+
+    def count(self):
+        """How many stops the server that is being counted has had so far."""
+        return struct.unpack("Q", self.counts.read_bytes())[0]
+
+    def round(self, point):
+        """A server that is to be killed at that point takes over and is asked to start and stop. Returns whether it was."""
+        self.rounds += 1
+        planned = self.replace(point)
         for name in "ab":
             self.ask("service.start", name)
         for name in "ab":
@@ -117,8 +125,87 @@ class Scenario:
     def points(self):
         """How many stops at system calls a round has, two for each. No two rounds have the very same number."""
         self.round(0)
-        return struct.unpack("Q", self.counts.read_bytes())[0]
+        return self.count()
 
     def run(self, points):
         """A round for each point. Returns how many of the servers were killed there."""
         return sum(self.round(point) for point in points)
+
+
+class Changes(Scenario):
+    """Files change, and the server is killed while it applies them: it is all done, or nothing."""
+
+    GOOD = "exec sleep {n}"
+
+    def write(self, n):
+        """Version `n` of all files: one needs a restart, one changes live, one comes or goes, one does not come up."""
+        add = self.server.add
+        add("a", self.GOOD.format(n=10000 + n))
+        add("b", "exec sleep 1004", max_restarts=100 + n)
+        add("d", "exit 9" if n else "exec sleep 1005", env={"N": str(n)})
+        if n % 2:
+            add("c", "exec sleep 1006")
+        else:
+            (self.server.services / "c.toml").unlink(missing_ok=True)
+
+    def versions(self):
+        """What is in force, as the number of the version that each service shows; the bad one by what is on its record."""
+        def get(name, section, key):
+            return patiently(lambda: self.server.rpc("service.get", {"name": name}))[section][key]
+
+        return [int(get("a", "service", "exec").split()[-1]) - 10000, get("b", "lifecycle", "max_restarts") - 100]
+
+    def settle(self, n):
+        """Everything has come to rest; the bad definition is taken back, whoever was in charge."""
+        for name in "abd":
+            wait_for(lambda: patiently(lambda: self.server.rpc("service.wait", {"name": name, "state": "up", "timeout_ms": 10000}))["ok"], 20,
+                     f"{self.plan_now}: {name} is up")
+        status = patiently(lambda: self.server.rpc("service.status", {"name": "d"}))
+        assert "code 9" in (status["undone"] or ""), (self.plan_now, status)
+        assert patiently(lambda: self.server.rpc("service.get", {"name": "d"}))["service"]["exec"] == "exec sleep 1005"
+        assert ("c" in patiently(self.server.all)) == bool(n % 2), (self.plan_now, "c")
+
+    def apply(self, n):
+        """Write version `n` and apply it. Returns whether the server said that it did."""
+        self.write(n)
+        try:
+            self.server.rpc("config.apply")
+            return True
+        except (OSError, EOFError):
+            return False
+
+    def start(self):
+        self.write(0)
+        super().start()
+        for name in "abd":
+            self.server.wait_state(name, "running")
+
+    def round(self, point):
+        self.rounds += 1
+        n = self.rounds
+        planned = self.replace(point)
+        wait_for(self.server.answers, 10, "the server answers")
+        if self.apply(n):
+            self.settle(n)
+        else:
+            wait_for(lambda: patiently(self.server.answers), 10, "a new server answers")
+        found = self.versions()
+        assert found in ([n, n], [n - 1, n - 1]), (point, n, found)
+        if found != [n, n]:
+            patiently(lambda: self.apply(n) or None)
+        self.settle(n)
+        assert self.versions() == [n, n]
+        assert patiently(self.server.all)["keep"]["pid"] == self.pid
+        return self.server.brain() != planned
+
+    def points(self):
+        """The stops that lie within an apply: from the request to its answer."""
+        self.rounds += 1
+        self.replace(0)
+        wait_for(self.server.answers, 10, "the server answers")
+        self.write(self.rounds)
+        first = self.count()
+        self.server.rpc("config.apply")
+        last = self.count()
+        self.settle(self.rounds)
+        return range(first, last + 1)
