@@ -175,6 +175,8 @@ int config_to_toml(const struct service_config *c, struct strbuf *out)
 	struct service_config dflt = { 0 };
 	int r = tree_preset(&cfg_service_table, &arena, &dflt);
 
+	if (c->oneshot)
+		dflt.restart = CONFIG_RESTART_NEVER; /* load.c: what is not said of a oneshot */
 	for (size_t i = 0; r == 0 && i < cfg_service_table.n; i++) {
 		const struct cfg_key *section = &cfg_service_table.keys[i];
 

@@ -226,7 +226,7 @@ static const struct cfg_key dependency_rows[] = {
 static const struct cfg_key lifecycle_rows[] = {
 	{ "restart", CFG_ENUM, AT(restart), .dflt = "on-failure", .choices = restarts,
 	  .apply = APPLY_LIVE, .since = "0.1",
-	  .doc = "Which ends are followed by a new start. A stop that was asked for never is." },
+	  .doc = "Which ends are followed by a new start. A stop that was asked for never is. Unset for a oneshot: never." },
 	{ "restart_delay_ms", CFG_MS, AT(restart_delay_ms), .dflt = "1000", .max = DAY_MS,
 	  .apply = APPLY_LIVE, .since = "0.1",
 	  .doc = "Pause before the first restart; it doubles with each further one." },

@@ -160,6 +160,15 @@ static void settle_delays(const struct doc_node *root, struct service_config *c)
 		c->restart_delay_max_ms = c->restart_delay_ms;
 }
 
+/* A step is done once, as zinit 0.3.9 does it: to be repeated until it ends well is for the file to say. */
+static void settle_oneshot(const struct doc_node *root, struct service_config *c)
+{
+	const struct doc_node *lifecycle = doc_get(root, "lifecycle", strlen("lifecycle"));
+
+	if (c->oneshot && !doc_get(lifecycle, "restart", strlen("restart")))
+		c->restart = CONFIG_RESTART_NEVER;
+}
+
 static void decode_service(struct decoder *d, const struct source *from,
 			   const struct doc_node *root, struct service_config *c)
 {
@@ -174,6 +183,7 @@ static void decode_service(struct decoder *d, const struct source *from,
 	tree_decode(d, &cfg_service_table, root, c);
 	settle_name(d, from, root, c);
 	settle_delays(root, c);
+	settle_oneshot(root, c);
 	if ((from->flags & LOAD_SYSTEM) != 0)
 		c->class = CONFIG_CLASS_SYSTEM;
 	validate_service(d, root, c);

@@ -34,6 +34,7 @@ enum record_flag {
 	RECORD_POST_RAN = 1 << 10,  /* post_stop was begun for this run */
 	RECORD_CLEAN_UP = 1 << 11,  /* at rest, asked to stop: what is left of it goes once its dependents are gone */
 	RECORD_PROBES = 1 << 12,    /* health checks of this run are under way */
+	RECORD_WAS_FAILED = 1 << 13, /* stopping: it had failed, and what it left is being ended; it will be inactive */
 };
 
 struct service_record {

@@ -263,6 +263,8 @@ enum service_state step_begin_post_stop(struct step *st)
 enum service_state step_stop_leftovers(struct step *st)
 {
 	st->s->rec.phase = PHASE_STOP_ASKED;
+	step_set_flag(st, RECORD_WAS_FAILED, step_here(st) == SERVICE_FAILED);
+	st->s->rec.failure = FAILURE_NONE; /* how its process ended is history: this is a stop, and may fail as one */
 	step_set_flag(st, RECORD_POST_RAN, true);
 	step_set_flag(st, RECORD_CLEAN_UP, false);
 	step_effect(st, EFFECT_STOP_BEGIN);

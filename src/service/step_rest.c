@@ -33,7 +33,8 @@ enum service_state rest_loaded(struct step *st)
 enum service_state rest_stop(struct step *st)
 {
 	struct service_record *rec = &st->s->rec;
-	bool pending = rec->timer == TIMER_RESTART || step_has(st, RECORD_AGAIN);
+	/* what failed is down and no more than that, once somebody wants it down; so it is in zinit 0.3.9 */
+	bool pending = rec->timer == TIMER_RESTART || step_has(st, RECORD_AGAIN) || step_here(st) == SERVICE_FAILED;
 
 	if (rec->wish == WISH_DOWN && !step_has(st, RECORD_LEFTOVERS | RECORD_SURVIVORS))
 		return step_already(st);
@@ -129,7 +130,8 @@ static enum service_state start_run(struct step *st)
 	rec->pid = 0;
 	rec->kill_signal = 0;
 	rec->attempts = 0;
-	step_set_flag(st, RECORD_HAS_EXITED | RECORD_CORE_DUMPED | RECORD_POST_RAN | RECORD_UNHEALTHY | RECORD_CRASHED,
+	step_set_flag(st, RECORD_HAS_EXITED | RECORD_CORE_DUMPED | RECORD_POST_RAN | RECORD_UNHEALTHY | RECORD_CRASHED |
+				  RECORD_WAS_FAILED,
 		      false);
 	if (policy->start_timeout && (!policy->oneshot || policy->has_readiness))
 		step_arm(st, TIMER_START, time_add(st->now, policy->start_timeout));

@@ -68,6 +68,10 @@ enum service_state stopping_gone(struct step *st)
 	step_set_flag(st, RECORD_SURVIVORS, false);
 	if (st->s->policy.has_post_stop && !step_has(st, RECORD_POST_RAN))
 		return step_begin_post_stop(st);
+	if (step_has(st, RECORD_WAS_FAILED) && rec->wish == WISH_DOWN && !rec->failure) {
+		step_disarm(st);
+		return SERVICE_INACTIVE;
+	}
 	return step_finish(st, (enum failure)rec->failure);
 }
 

@@ -67,6 +67,8 @@ DIFFERENCES = {
         "lines" in params(e) or "signal" in params(e)) and "result" in t,
     "filters as documented": lambda e, t, o: method(e).startswith("logs.") and ({"stream", "since", "lines"} & params(e).keys()) and "result" in o,
     "because a step that failed must not look like one that was done": lambda e, t, o: named(e) == "once1" and "result" in t,
+    "`service.get` says `never` then": lambda e, t, o: method(e) == "service.get" and o["result"]["service"]["oneshot"]
+        and o["result"]["lifecycle"]["restart"] == "never",
     "the signal's name beside its number": lambda e, t, o: method(e) == "service.status" and o["result"].get("error") == "killed by SIGKILL (9)",
     "says which directory": lambda e, t, o: named(e) == "nodir" and method(e) in ("service.status", "service.status_full"),
     "rows differ as their states do": lambda e, t, o: method(e) == "service.list_full" and all(
@@ -83,7 +85,6 @@ DIFFERENCES = {
     "a target may be set": lambda e, t, o: "target" in params(e) and "result" in o,
     "a number is taken as the signal": lambda e, t, o: params(e).get("lifecycle", {}).get("stop_signal") == 15 and "result" in o,
     "because it can never start": lambda e, t, o: code(o) in (-32011, -32010) and params(e).get("service", {}).get("name") == "loop",
-    "what it failed with is still worth knowing": lambda e, t, o: named(e) == "fail3" and t["result"]["state"] == "inactive" and o["result"]["state"] == "failed",
     "any JSON id, echoed": lambda e, t, o: e["setup"] in ("string id", "null id", "negative id", "float id") and "result" in o,
     "a blank line is no request": lambda e, t, o: e["setup"] == "empty line" and o is None,
     "several objects on a line": lambda e, t, o: e["setup"] == "two objects on one line",

@@ -146,3 +146,36 @@ def test_dependents_of_a_crashed_service(server, choice):
         server.wait_state("top", "exited")  # a stop takes along what requires it, as if it had been asked for
         assert "'db', which it requires, crashed" in server.why("top")
         assert server.state("db") == "running"
+
+
+@pytest.mark.parametrize("status", ["stop", "ignore"])
+def test_what_was_started_by_hand_only_is_not_kept_up(server, status):
+    """status = "stop" or "ignore": a request starts it, and nothing else does."""
+    server.add("web", "echo up; exit 1", status=status, restart="always", restart_delay_ms=20)
+    server.start()
+    server.rpc("service.start", {"name": "web"})
+    server.wait_state("web", "failed")
+    stays(lambda: len(starts(server, "web")) == 1, 0.3)
+
+
+def test_a_oneshot_is_done_once(server):
+    """As in zinit 0.3.9, unless its file says otherwise."""
+    server.add("step", "echo up; exit 1", oneshot=True, restart_delay_ms=20)
+    server.add("again", "echo up; exit 1", oneshot=True, restart_delay_ms=20, restart="on-failure", max_restarts=2)
+    server.start()
+    wait_for(lambda: len(starts(server, "again")) == 3)
+    server.wait_state("step", "failed")
+    assert len(starts(server, "step")) == 1
+
+
+def test_stop_of_what_has_failed(server):
+    """It is down, and says no more than that; what it left behind is ended first."""
+    server.add("alone", "exit 3", restart="never")
+    server.add("parent", "sleep 1007 & exit 3", restart="never")
+    server.add("needs", "exec sleep 1000", requires=["nobody"])
+    server.start()
+    for name in ("alone", "parent", "needs"):
+        server.wait_state(name, "failed")
+        assert server.cli("stop", name).returncode == 0
+    assert [server.state(name) for name in ("alone", "parent", "needs")] == ["inactive", "inactive", "inactive"]
+    assert not [p for p in server.leftovers() if processes.command(p) == "sleep 1007"]

@@ -163,7 +163,7 @@ class Changes(Scenario):
         status = patiently(lambda: self.server.rpc("service.status", {"name": "d"}))
         assert "code 9" in (status["undone"] or ""), (self.plan_now, status)
         assert patiently(lambda: self.server.rpc("service.get", {"name": "d"}))["service"]["exec"] == "exec sleep 1005"
-        assert ("c" in patiently(self.server.all)) == bool(n % 2), (self.plan_now, "c")
+        wait_for(lambda: ("c" in patiently(self.server.all)) == bool(n % 2), 20, f"{self.plan_now}: c comes or goes")
 
     def apply(self, n):
         """Write version `n` and apply it. Returns whether the server said that it did."""

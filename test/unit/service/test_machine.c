@@ -536,6 +536,38 @@ static void critical_failure_is_told_once(void **state)
 	world_fini(&w);
 }
 
+/* zinit 0.3.9 makes it inactive too; what it left behind is ended first. */
+static void what_has_failed_is_inactive_once_it_is_stopped(void **state)
+{
+	struct world w;
+	struct service_policy p = world_policy();
+
+	(void)state;
+	world_init(&w);
+	p.restart = RESTART_NEVER;
+	(void)world_add(&w, "plain", &p);
+	(void)world_add(&w, "parent", &p);
+	(void)world_event(&w, EV_START, "plain");
+	(void)world_event(&w, EV_START, "parent");
+	(void)world_exit(&w, "plain", 3, 0);
+	(void)world_send(&w, (struct core_event){ .kind = EV_EXITED, .id = core_find(w.core, "parent"), .run = 1, .code = 3,
+						  .leftovers = true });
+	assert_state(&w, "plain", SERVICE_FAILED);
+	(void)world_event(&w, EV_STOP, "plain");
+	assert_state(&w, "plain", SERVICE_INACTIVE);
+	(void)world_event(&w, EV_STOP, "parent");
+	assert_state(&w, "parent", SERVICE_STOPPING);
+	(void)world_event(&w, EV_GONE, "parent");
+	assert_state(&w, "parent", SERVICE_INACTIVE);
+	assert_int_equal(world_record(&w, "parent")->timer, TIMER_NONE);
+	/* and it starts, and ends, as ever */
+	(void)world_event(&w, EV_START, "parent");
+	(void)world_event(&w, EV_STOP, "parent");
+	world_stopped(&w, "parent");
+	assert_state(&w, "parent", SERVICE_EXITED);
+	world_fini(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -559,6 +591,7 @@ int main(void)
 		cmocka_unit_test(foreign_processes_block),
 		cmocka_unit_test(late_and_wrong_events),
 		cmocka_unit_test(critical_failure_is_told_once),
+		cmocka_unit_test(what_has_failed_is_inactive_once_it_is_stopped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
