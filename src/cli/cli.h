@@ -39,9 +39,9 @@ struct options {
 	int timeout_ms;    /* -1: not given */
 	int lines;         /* -1: not given */
 	const char *what_if; /* --if */
-	const char *since, *until, *grep, *stream, *output, *state, *cursor;
+	const char *since, *until, *grep, *stream, *output, *state, *cursor, *run, *level;
 	bool json, quiet, help, version;
-	bool tree, follow, no_wait, all, persist, force, leader, names, stats;
+	bool tree, follow, no_wait, all, persist, force, leader, names, stats, show_cursor;
 };
 
 struct cli {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/parse.h"
 #include "base/str.h"
 #include "base/time.h"
 #include "cli/ask.h"
@@ -45,6 +46,46 @@ static int add_time(struct cli *cli, json_t *params, const char *name, const cha
 	return 0;
 }
 
+/* "web:1-…,db:1-…", as --show-cursor prints it. */
+static int add_cursors(struct cli *cli, json_t *params)
+{
+	json_t *cursors = json_object();
+	const char *p = cli->opt.cursor;
+
+	while (p && *p) {
+		size_t len = strcspn(p, ",");
+		const char *colon = memchr(p, ':', len);
+
+		if (!colon || colon == p) {
+			json_decref(cursors);
+			return say_usage(cli, "--cursor: '%s' is not what --show-cursor prints", cli->opt.cursor);
+		}
+		(void)json_object_setn_new(cursors, p, (size_t)(colon - p), json_stringn(colon + 1, (size_t)(p + len - colon - 1)));
+		p += len + (p[len] == ',');
+	}
+	if (cli->opt.cursor)
+		(void)json_object_set(params, "cursors", cursors);
+	json_decref(cursors);
+	return 0;
+}
+
+static int add_choices(struct cli *cli, json_t *params)
+{
+	static const char *const levels[] = { "emerg", "alert", "crit", "err", "warning", "notice", "info", "debug" };
+	int64_t run;
+
+	for (int i = 0; cli->opt.level && i < (int)ARRAY_LEN(levels); i++) {
+		if (str_equal(cli->opt.level, levels[i]) || (cli->opt.level[0] == '0' + i && !cli->opt.level[1]))
+			(void)json_object_set_new(params, "level", json_integer(i));
+	}
+	if (!cli->opt.run)
+		return add_cursors(cli, params);
+	if (parse_int(cli->opt.run, INT32_MIN, INT64_MAX, &run) < 0)
+		return say_usage(cli, "--run: '%s' is not the number of a run, 0, or -1, -2, … for earlier ones", cli->opt.run);
+	(void)json_object_set_new(params, "run", json_integer(run));
+	return add_cursors(cli, params);
+}
+
 static void add_count(const struct cli *cli, json_t *params)
 {
 	const struct options *o = &cli->opt;
@@ -52,7 +93,7 @@ static void add_count(const struct cli *cli, json_t *params)
 
 	if (o->lines >= 0)
 		n = o->lines;
-	else if (o->all || o->since || o->until)
+	else if (o->all || o->since || o->until || o->cursor || o->run)
 		n = INT_MAX;
 	(void)json_object_set_new(params, "lines", json_integer(n));
 }
@@ -72,7 +113,8 @@ static json_t *make_question(struct cli *cli, int argc, char **argv)
 	if (cli->opt.stream)
 		(void)json_object_set_new(params, "stream", json_string(cli->opt.stream));
 	add_count(cli, params);
-	if (add_time(cli, params, "since", cli->opt.since) == 0 && add_time(cli, params, "until", cli->opt.until) == 0)
+	if (add_time(cli, params, "since", cli->opt.since) == 0 && add_time(cli, params, "until", cli->opt.until) == 0 &&
+	    add_choices(cli, params) == 0)
 		return params;
 	json_decref(params);
 	return NULL;
@@ -162,6 +204,21 @@ static bool is_done(const void *data)
 
 /* --- once ------------------------------------------------------------------------------------- */
 
+static void print_cursors(const json_t *cursors)
+{
+	const char *between = "-- cursor: ";
+	const char *name;
+	const json_t *text;
+
+	json_object_foreach((json_t *)cursors, name, text)
+	{
+		(void)printf("%s%s:%s", between, name, json_is_string(text) ? json_string_value(text) : "");
+		between = ",";
+	}
+	if (json_object_size(cursors) > 0)
+		(void)putchar('\n');
+}
+
 static int print_once(struct logs *logs)
 {
 	json_t *answer = NULL;
@@ -180,6 +237,8 @@ static int print_once(struct logs *logs)
 		lines_fit(&logs->lines, json_str(line, "service", ""));
 	json_array_foreach(lines, i, line)
 		lines_print(&logs->lines, line, stdout);
+	if (logs->cli->opt.show_cursor)
+		print_cursors(json_object_get(answer, "cursors"));
 	if (json_flag(answer, "truncated"))
 		say(logs->cli, "there is more than fits into one answer: ask for less with -n, --since, --until or --grep");
 	if (*json_str(answer, "error", ""))
@@ -187,6 +246,12 @@ static int print_once(struct logs *logs)
 	code = *json_str(answer, "error", "") ? EXIT_FAILED : EXIT_DONE;
 	json_decref(answer);
 	return code;
+}
+
+/* One question with one answer: there is an end to it. */
+static bool is_once(const struct cli *cli)
+{
+	return cli->opt.until || (!cli->opt.follow && (cli->opt.cursor || cli->opt.show_cursor));
 }
 
 int cmd_logs(struct cli *cli, int argc, char **argv)
@@ -204,12 +269,12 @@ int cmd_logs(struct cli *cli, int argc, char **argv)
 		return EXIT_USAGE;
 	logs.lines = lines_init(cli, several);
 	/* a subscription has no bound; but it has no end either */
-	code = cli->opt.until ? print_once(&logs) : follow_run(cli, &follow);
+	code = is_once(cli) ? print_once(&logs) : follow_run(cli, &follow);
 	if (code == EXIT_DONE && logs.nothing && argc > 0 && !cli->opt.follow) {
 		say(cli, "no service matches");
 		say_next(cli, "zinit list");
 		code = EXIT_FAILED;
-	} else if (code == EXIT_DONE && !cli->opt.until && !cli->opt.follow && !logs.live) {
+	} else if (code == EXIT_DONE && !is_once(cli) && !cli->opt.follow && !logs.live) {
 		say(cli, "the search takes too long");
 		code = EXIT_TIMEOUT;
 	}

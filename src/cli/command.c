@@ -40,12 +40,13 @@ const struct flag flags[FLAG_N] = {
 		"Only lines that match (a Perl-compatible expression)" },
 	[FLAG_STREAM] = { 0, "stream", "NAME", FLAG_KIND_TEXT, AT(stream), "stdout|stderr|syslog",
 		"Only lines of that stream" },
-	[FLAG_OUTPUT] = { 'o', "output", "FORM", FLAG_KIND_TEXT, AT(output), "text|short|json|raw",
-		"text: time, name, line; short: line only; json: one object a line; raw: the bytes as they came" },
+	[FLAG_OUTPUT] = { 'o', "output", "FORM", FLAG_KIND_TEXT, AT(output), "text|short|json|raw|logfmt",
+		"text: time, name, line; short: line only; json: one object a line; raw: the bytes as they came; logfmt: key=value" },
 	[FLAG_STATE] = { 0, "state", "STATE", FLAG_KIND_TEXT, AT(state),
 		"up|down|settled|inactive|blocked|starting|running|stopping|exited|failed",
 		"Wait for this state; up (default): running, or ended well; down: stopped; settled: at rest" },
-	[FLAG_CURSOR] = { 0, "cursor", "N", FLAG_KIND_TEXT, AT(cursor), NULL, "Begin behind this event" },
+	[FLAG_CURSOR] = { 0, "cursor", "PLACE", FLAG_KIND_TEXT, AT(cursor), NULL,
+		"Begin behind this event; of logs: where --show-cursor said" },
 	[FLAG_ALL] = { 'a', "all", NULL, FLAG_KIND_BOOL, AT(all), NULL, "Everything there is" },
 	[FLAG_PERSIST] = { 0, "persist", NULL, FLAG_KIND_BOOL, AT(persist), NULL,
 		"Also write it to the server's service directory" },
@@ -57,13 +58,21 @@ const struct flag flags[FLAG_N] = {
 		"What became of the lines: read, in memory, on disk, dropped and why" },
 	[FLAG_IF] = { 0, "if", "EVENT:NAME", FLAG_KIND_TEXT, AT(what_if), NULL,
 		"What would happen: start:, stop:, restart:, kill:, exit:, reload:, remove:NAME, or shutdown" },
+	[FLAG_RUN] = { 0, "run", "N", FLAG_KIND_TEXT, AT(run), NULL,
+		"Only lines of one run: its number, 0 for the newest, -1 for the one before it" },
+	[FLAG_LEVEL] = { 'p', "level", "LEVEL", FLAG_KIND_TEXT, AT(level),
+		"emerg|alert|crit|err|warning|notice|info|debug|0|1|2|3|4|5|6|7",
+		"Only lines of this level or graver, by their <N> prefix; without one a line is info" },
+	[FLAG_SHOW_CURSOR] = { 0, "show-cursor", NULL, FLAG_KIND_BOOL, AT(show_cursor), NULL,
+		"At the end, print where to go on with --cursor" },
 };
 
 #define GLOBAL_FLAGS \
 	(BIT(FLAG_SOCKET) | BIT(FLAG_JSON) | BIT(FLAG_COLOR) | BIT(FLAG_QUIET) | BIT(FLAG_HELP) | BIT(FLAG_TIMEOUT))
 #define LOG_FLAGS \
 	(BIT(FLAG_FOLLOW) | BIT(FLAG_LINES) | BIT(FLAG_SINCE) | BIT(FLAG_UNTIL) | BIT(FLAG_GREP) | BIT(FLAG_STREAM) | \
-	 BIT(FLAG_OUTPUT) | BIT(FLAG_ALL) | BIT(FLAG_STATS))
+	 BIT(FLAG_OUTPUT) | BIT(FLAG_ALL) | BIT(FLAG_STATS) | BIT(FLAG_RUN) | BIT(FLAG_LEVEL) | \
+	 BIT(FLAG_CURSOR) | BIT(FLAG_SHOW_CURSOR))
 
 const struct command commands[] = {
 	{ "list", "ls", "", GROUP_LOOK, 0, 0, BIT(FLAG_NAMES), "All services: state, pid, uptime, restarts, and why one is not running",

@@ -38,6 +38,9 @@ enum flag_id {
 	FLAG_LEADER,
 	FLAG_STATS,
 	FLAG_IF,
+	FLAG_RUN,
+	FLAG_LEVEL,
+	FLAG_SHOW_CURSOR,
 	FLAG_N
 };
 

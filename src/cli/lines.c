@@ -16,7 +16,7 @@
 
 struct lines lines_init(const struct cli *cli, bool names)
 {
-	static const char *const forms[LINES_FORM_N] = { "text", "short", "json", "raw" };
+	static const char *const forms[LINES_FORM_N] = { "text", "short", "json", "raw", "logfmt" };
 	struct lines l = { .names = names, .color = cli->color_out };
 
 	for (size_t i = 0; i < ARRAY_LEN(forms); i++)
@@ -107,6 +107,54 @@ static void add_formatted(struct lines *l, const json_t *line, const json_t *tex
 	(void)strbuf_putc(out, '\n');
 }
 
+/* Quoted, unless it is one word that no parser could misread. */
+static void add_logfmt_value(struct strbuf *out, const char *text, size_t len)
+{
+	bool plain = len > 0;
+
+	for (size_t i = 0; i < len; i++)
+		plain = plain && text[i] > ' ' && text[i] != '"' && text[i] != '=' && text[i] != '\\' && text[i] != 0x7f;
+	if (plain) {
+		(void)strbuf_add(out, text, len);
+		return;
+	}
+	(void)strbuf_putc(out, '"');
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		if (c == '"' || c == '\\')
+			(void)strbuf_addf(out, "\\%c", c);
+		else if (c < ' ' || c == 0x7f)
+			(void)strbuf_addf(out, "\\x%02x", c);
+		else
+			(void)strbuf_putc(out, (char)c);
+	}
+	(void)strbuf_putc(out, '"');
+}
+
+static void add_logfmt(const json_t *line, const json_t *text, struct strbuf *out)
+{
+	AUTO(strbuf_fini) struct strbuf clean = STRBUF(LINE_MAX_BYTES);
+	const char *name = json_str(line, "service", "");
+	char when[TIME_RFC3339_SIZE];
+
+	time_rfc3339(time_of(line), when);
+	(void)strbuf_addf(out, "time=%s service=", when);
+	add_logfmt_value(out, name, strlen(name));
+	(void)strbuf_addf(out, " stream=%s", json_str(line, "stream", "?"));
+	if (json_int(line, "run", 0) > 0)
+		(void)strbuf_addf(out, " run=%lld", (long long)json_int(line, "run", 0));
+	if (json_int(line, "lost", 0) > 0) {
+		(void)strbuf_addf(out, " lost=%lld reason=", (long long)json_int(line, "lost", 0));
+		add_logfmt_value(out, json_str(line, "reason", "?"), strlen(json_str(line, "reason", "?")));
+	}
+	if (text)
+		text_add(&clean, json_string_value(text), json_string_length(text), TEXT_STRIP);
+	(void)strbuf_puts(out, " msg=");
+	add_logfmt_value(out, strbuf_str(&clean), clean.len);
+	(void)strbuf_putc(out, '\n');
+}
+
 void lines_print(struct lines *l, const json_t *line, FILE *to)
 {
 	AUTO(strbuf_fini) struct strbuf out = STRBUF(LINE_MAX_BYTES);
@@ -117,7 +165,9 @@ void lines_print(struct lines *l, const json_t *line, FILE *to)
 		(void)putc('\n', to);
 		return;
 	}
-	if (l->form != LINES_RAW)
+	if (l->form == LINES_LOGFMT)
+		add_logfmt(line, text, &out);
+	else if (l->form != LINES_RAW)
 		add_formatted(l, line, text, &out);
 	else if (!json_object_get(line, "lost"))
 		add_raw(line, text, &out);

@@ -9,7 +9,7 @@
 
 #include "cli/cli.h"
 
-enum lines_form { LINES_TEXT, LINES_SHORT, LINES_JSON, LINES_RAW, LINES_FORM_N };
+enum lines_form { LINES_TEXT, LINES_SHORT, LINES_JSON, LINES_RAW, LINES_LOGFMT, LINES_FORM_N };
 
 struct lines {
 	enum lines_form form;

@@ -49,6 +49,7 @@ struct log_query {
 	/* thread, then main in the last message */
 	int result;
 	struct log_cursor *cursors;
+	struct log_cursor *after; /* copy of opts.after, or NULL */
 	struct error error;
 };
 
@@ -65,6 +66,7 @@ static void query_free(struct log_query *q)
 	free(q->sources);
 	free(q->paths);
 	free(q->cursors);
+	free(q->after);
 	free(q->text);
 	free(q);
 }
@@ -202,8 +204,12 @@ static int copy_sources(struct log_query *q, struct log_service *const *svcs, co
 	q->paths = p = malloc(size);
 	q->sources = calloc(q->n, sizeof(*q->sources));
 	q->cursors = calloc(q->n, sizeof(*q->cursors));
-	if (!q->paths || !q->sources || !q->cursors)
+	q->after = q->opts.after ? calloc(q->n, sizeof(*q->after)) : NULL;
+	if (!q->paths || !q->sources || !q->cursors || (q->opts.after && !q->after))
 		return -ENOMEM;
+	if (q->after)
+		memcpy(q->after, q->opts.after, q->n * sizeof(*q->after));
+	q->opts.after = q->after;
 	end = p + size;
 	for (size_t i = 0; i < q->n; i++) {
 		struct ring *r = atomic_load_explicit(&svcs[i]->ring, memory_order_acquire);

@@ -12,6 +12,23 @@ void log_cursor_format(const struct log_cursor *c, char out[CURSOR_TEXT_SIZE])
 		       (uint64_t)c->ts, c->same);
 }
 
+void ring_cursor(const struct ring *r, uint64_t seq, struct log_cursor *out)
+{
+	ts_ns ts;
+
+	*out = (struct log_cursor){ .ring = ring_id(r), .seq = seq };
+	while (seq && ring_time(r, seq - 1, &ts) == 0 && (!out->same || ts == out->ts)) {
+		out->ts = ts;
+		out->same++;
+		seq--;
+	}
+}
+
+bool log_cursor_in_ring(const struct log_cursor *c, const struct ring *ring)
+{
+	return !c->ring || (ring && c->ring == ring_id(ring) && c->seq >= ring_tail(ring));
+}
+
 /* One field of lower-case hexadecimal digits and what ends it. */
 static const char *hex(const char *s, unsigned int digits, char end, uint64_t *out)
 {

@@ -40,7 +40,9 @@ int log_follow_new(struct log_service *svc, const struct log_cursor *from, const
 	if (from)
 		f->at = *from;
 	else if (r)
-		f->at = (struct log_cursor){ .ring = ring_id(r), .seq = ring_head(r), .ts = time_realtime() };
+		ring_cursor(r, ring_head(r), &f->at);
+	else
+		f->at.ts = time_realtime(); /* there is no ring yet: all of it comes later */
 	svc->refs++;
 	if (!atomic_load(&svc->followers))
 		list_append(&svc->engine->followed, &svc->followed);
@@ -51,6 +53,11 @@ int log_follow_new(struct log_service *svc, const struct log_cursor *from, const
 	engine_wake_main(svc->engine);
 	*out = f;
 	return 0;
+}
+
+bool log_follow_reaches(const struct log_service *svc, const struct log_cursor *from)
+{
+	return log_cursor_in_ring(from, atomic_load_explicit(&svc->ring, memory_order_acquire));
 }
 
 void log_follow_free(struct log_follow *f)

@@ -205,6 +205,8 @@ void log_incident_cancel(struct log_incident_ask *ask);
 /* Following. */
 
 typedef void (*log_wake_fn)(struct log_follow *f, void *data);
+/** Does memory still hold what comes after the cursor? Else log_query_start() with `after` finds it, and says where followers go on. */
+bool log_follow_reaches(const struct log_service *svc, const struct log_cursor *from);
 /**
  * Be told of new lines of `svc` from `from` on (NULL: from now on; a cursor that log_memory() gave: nothing is lost
  * between snapshot and follow). `fn` is called in the loop when there may be lines to read; it is called again only after

@@ -51,12 +51,13 @@ static int fetch_all(struct merge *m, struct error *err)
 	return 0;
 }
 
+/* A place in a segment is found again by its time alone: as if it were of another ring. */
 static void move_cursor(struct source *s)
 {
 	s->cursor.same = s->line.ts == s->cursor.ts ? s->cursor.same + 1 : 1;
 	s->cursor.ts = s->line.ts;
-	if (s->line.seq != LINE_SEQ_NONE)
-		s->cursor.seq = s->seq;
+	s->cursor.ring = s->line.seq == LINE_SEQ_NONE || !s->from->ring ? CURSOR_NO_RING : ring_id(s->from->ring);
+	s->cursor.seq = s->line.seq == LINE_SEQ_NONE ? 0 : s->seq;
 }
 
 /* Give the lines but the first `skip` of them. */
@@ -106,8 +107,8 @@ static void end_cursors(struct merge *m, struct log_cursor *out)
 	for (size_t i = 0; i < m->n; i++) {
 		struct source *s = &m->sources[i];
 
-		if (!s->have_line && s->in_ring)
-			s->cursor.seq = s->seq;
+		if (!s->have_line && s->in_ring && s->from->ring)
+			ring_cursor(s->from->ring, s->seq, &s->cursor);
 		out[i] = s->cursor;
 	}
 }
@@ -122,7 +123,7 @@ int query_run(const struct query_source *sources, size_t n, const struct query_o
 	if (!m.sources && n)
 		return error_set(err, ENOMEM, "out of memory");
 	while (code == 0 && m.n < n) {
-		code = source_init(&m.sources[m.n], &sources[m.n], opts, err);
+		code = source_init(&m.sources[m.n], &sources[m.n], opts, opts->after ? &opts->after[m.n] : NULL, err);
 		m.n++;
 	}
 	if (code == 0 && opts->last != QUERY_ALL)

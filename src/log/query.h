@@ -23,6 +23,8 @@
 #define CURSOR_TEXT_SIZE 80
 #define QUERY_PATTERN_MAX 4096
 
+/* For log_cursor.ring: a place that is known by its time alone. */
+#define CURSOR_NO_RING 1
 /** A place between two lines of one service: "all before it has been seen". Its text form is opaque to users. */
 struct log_cursor {
 	uint64_t ring;   /* ring_id(); 0: no ring yet */
@@ -31,6 +33,10 @@ struct log_cursor {
 	uint32_t same;   /* ... and how many lines of exactly that time were seen: finds the place in segments */
 };
 
+/** The place before line `seq` (tail <= seq <= head). */
+void ring_cursor(const struct ring *r, uint64_t seq, struct log_cursor *out);
+/** Does `ring` (NULL: none) still hold what comes after the place, or was there no ring yet? */
+bool log_cursor_in_ring(const struct log_cursor *c, const struct ring *ring);
 /** Write the text form. */
 void log_cursor_format(const struct log_cursor *c, char out[CURSOR_TEXT_SIZE]);
 /** Returns 0, or -EINVAL: not a cursor. */
@@ -54,6 +60,7 @@ struct query_opts {
 	bool ignore_case;         /* for substring and regex */
 	bool by_run;              /* only run `run`: > 0 that one, 0 the newest, -1 the one before it ...; in segments by time */
 	int64_t run;
+	const struct log_cursor *after; /* only what comes after that place, one for each source; NULL: all */
 	bool memory_only;         /* what the ring holds within its max_lines; no disk */
 	const _Atomic bool *stop; /* set by another thread: end with -ECANCELED; may be NULL */
 };

@@ -81,13 +81,73 @@ static bool is_stopped(const struct source *s)
 /* Pass over segments whose successor begins before `since`. */
 static void seek_segment(struct source *s)
 {
-	ts_ns since = query_filter_since(s->filter);
+	ts_ns since = MAX(query_filter_since(s->filter), s->seeking ? s->after_ts : 0);
 
 	while (s->next + 1 < s->list.n && s->list.list[s->next + 1].ts < since)
 		s->next++;
 }
 
-int source_init(struct source *s, const struct query_source *from, const struct query_opts *opts, struct error *err)
+/* Where the store is now. Without a ring, or one of which nothing is stored yet, all that there is comes before it. */
+static struct ring_store store_now(const struct source *s)
+{
+	struct ring_store at = { 0 };
+
+	if (s->from->ring)
+		ring_store_get(s->from->ring, &at);
+	if (!at.segment_no)
+		at.segment_no = UINT64_MAX;
+	return at;
+}
+
+/* The ring holds what comes after the place. */
+static bool is_in_ring(const struct source *s, const struct log_cursor *after)
+{
+	const struct ring *r = s->from->ring;
+
+	return r && ring_id(r) == after->ring && (s->dir_fd < 0 || after->seq >= ring_tail(r));
+}
+
+/* Go on from a place that a reader had come to before. Returns true if that is in the ring. */
+static bool go_after(struct source *s, const struct log_cursor *after)
+{
+	if (is_in_ring(s, after)) {
+		begin_in_ring(s, after->seq);
+		return true;
+	}
+	/* of another ring, or overwritten: found by its time */
+	s->seeking = after->ts != 0;
+	s->after_ts = after->ts;
+	s->after_same = after->same;
+	return false;
+}
+
+/* The history does not reach back to the place: how many lines between it and the oldest segment are gone. */
+static int64_t count_segment(struct source *s, const struct segment *seg, const struct ring_store *at, bool all);
+
+static int count_missing(struct source *s, const struct log_cursor *after)
+{
+	const struct ring *r = s->from->ring;
+	struct ring_store at = store_now(s);
+	uint64_t found = 0;
+
+	if (!r || ring_id(r) != after->ring || at.seq <= after->seq || (s->list.n && s->list.list[0].ts <= after->ts))
+		return 0;
+	for (size_t i = 0; i < s->list.n; i++) {
+		int64_t here = s->list.list[i].no > at.segment_no ? 0 : count_segment(s, &s->list.list[i], &at, true);
+
+		if (here < 0)
+			return (int)here;
+		found += (uint64_t)here;
+	}
+	s->last_no = 0;
+	s->offset = 0;
+	s->missing = at.seq - after->seq > found ? at.seq - after->seq - found : 0;
+	s->seeking = false;
+	return 0;
+}
+
+int source_init(struct source *s, const struct query_source *from, const struct query_opts *opts,
+		const struct log_cursor *after, struct error *err)
 {
 	int code;
 
@@ -105,7 +165,9 @@ int source_init(struct source *s, const struct query_source *from, const struct 
 		s->end = ring_head(from->ring);
 		s->cursor.ring = ring_id(from->ring);
 	}
-	if (s->dir_fd < 0 || ring_is_enough(s)) {
+	if (after && go_after(s, after))
+		return 0;
+	if (s->dir_fd < 0 || (!s->seeking && ring_is_enough(s))) {
 		begin_in_ring(s, from->ring ? MIN(ring_first(from->ring), s->end) : 0);
 		if (from->dir && from->ring && !opts->memory_only)
 			s->seq = MIN(ring_tail(from->ring), s->end);
@@ -114,20 +176,11 @@ int source_init(struct source *s, const struct query_source *from, const struct 
 	code = segments_list(s->dir_fd, &s->list);
 	if (code < 0)
 		return error_set(err, -code, "%s: %s", from->dir, strerror(-code));
+	code = after ? count_missing(s, after) : 0;
+	if (code < 0)
+		return error_set(err, -code, "%s: %s", from->dir, strerror(-code));
 	seek_segment(s);
 	return 0;
-}
-
-/* Where the store is now. Without a ring, or one of which nothing is stored yet, all that there is comes before it. */
-static struct ring_store store_now(const struct source *s)
-{
-	struct ring_store at = { 0 };
-
-	if (s->from->ring)
-		ring_store_get(s->from->ring, &at);
-	if (!at.segment_no)
-		at.segment_no = UINT64_MAX;
-	return at;
 }
 
 /* How far segment `seg` is valid. */
@@ -142,7 +195,7 @@ static int open_segment(struct source *s, const struct segment *seg, const struc
 {
 	size_t needle_len = 0;
 	/* to count lines, all must be seen */
-	const char *needle = s->skip ? NULL : query_filter_needle(s->filter, &needle_len);
+	const char *needle = s->skip || s->seeking ? NULL : query_filter_needle(s->filter, &needle_len);
 	uint64_t from = seg->no == s->last_no ? s->offset : 0;
 	uint64_t to = valid_bytes(seg, at);
 	int code = segment_open(s->dir_fd, seg, from, to, needle, needle_len, &s->reader);
@@ -226,6 +279,21 @@ static int next_segment(struct source *s, struct ring_store *at)
 	}
 }
 
+/* Is s->line at or before the place to go on from? */
+static bool is_before(struct source *s)
+{
+	if (!s->seeking)
+		return false;
+	if (s->line.ts < s->after_ts)
+		return true;
+	if (s->line.ts == s->after_ts && s->after_same) {
+		s->after_same--;
+		return true;
+	}
+	s->seeking = false;
+	return false;
+}
+
 static int next_of_segments(struct source *s)
 {
 	struct ring_store at;
@@ -252,7 +320,7 @@ static int next_of_segments(struct source *s)
 		}
 		if (code == 1) {
 			s->line.service = s->from->service;
-			if (query_filter_match(s->filter, &s->line))
+			if (!is_before(s) && query_filter_match(s->filter, &s->line))
 				return 1;
 			continue;
 		}
@@ -301,7 +369,7 @@ static int next_of_ring(struct source *s)
 			return 0;
 		s->seq++;
 		s->line.service = s->from->service;
-		if (query_filter_match(s->filter, &s->line))
+		if (!is_before(s) && query_filter_match(s->filter, &s->line))
 			return 1;
 	}
 	return 0;
@@ -311,6 +379,21 @@ int source_next(struct source *s)
 {
 	int code = -EAGAIN;
 
+	if (s->missing) {
+		uint64_t missing = s->missing;
+
+		s->missing = 0;
+		s->line = (struct log_line){
+			.ts = s->after_ts,
+			.seq = LINE_SEQ_NONE,
+			.service = s->from->service,
+			.text = "",
+			.lost = missing,
+			.flags = LINE_LOST | LINE_LOST_OVERWRITTEN,
+		};
+		s->have_line = true;
+		return 1;
+	}
 	while (code == -EAGAIN) {
 		if (!s->in_ring) {
 			code = next_of_segments(s);
@@ -339,19 +422,22 @@ static uint64_t count_ring(struct source *s, uint64_t from, uint64_t n, uint64_t
 	return found;
 }
 
-/* Matching lines of one segment. */
-static int64_t count_segment(struct source *s, const struct segment *seg, const struct ring_store *at)
+/* Matching lines of one segment, or all of them. */
+static int64_t count_segment(struct source *s, const struct segment *seg, const struct ring_store *at, bool all)
 {
+	bool seeking = s->seeking;
 	int64_t found = 0;
 	int code;
 
 	s->last_no = UINT64_MAX;
+	s->seeking = seeking || all; /* then every line is seen */
 	code = open_segment(s, seg, at);
+	s->seeking = seeking;
 	while (code >= 0 && s->reader) {
 		code = is_stopped(s) ? -ECANCELED : segment_next(s->reader, &s->line);
 		if (code != 1)
 			break;
-		found += query_filter_match(s->filter, &s->line);
+		found += all || query_filter_match(s->filter, &s->line);
 	}
 	close_reader(s);
 	return code < 0 && code != -EIO ? code : found;
@@ -382,7 +468,7 @@ static int64_t seek_in_segments(struct source *s, uint64_t n, const struct ring_
 
 		if (seg->no > at->segment_no)
 			continue;
-		here = count_segment(s, seg, at);
+		here = count_segment(s, seg, at, false);
 		if (here < 0)
 			return here;
 		found += (uint64_t)here;

@@ -24,6 +24,11 @@ struct source {
 	uint64_t offset;  /* ... up to here, if it was the open one */
 	struct segment_reader *reader;
 	uint64_t skip;    /* lines to pass over: the ring gave them before */
+	/* a place to go on from, if it is not in the ring any more */
+	bool seeking;     /* lines up to it are passed over: older ones, and ... */
+	ts_ns after_ts;
+	uint32_t after_same; /* ... so many of exactly its time */
+	uint64_t missing; /* lines after it that are in no segment either: to be told */
 	/* ring */
 	bool in_ring;
 	uint64_t ring_from; /* line at which the segments had ended */
@@ -37,8 +42,9 @@ struct source {
 	struct log_cursor cursor;
 };
 
-/** Prepare; `s` must be fini'd even on failure. Returns 0 or negative errno with `err` filled. */
-int source_init(struct source *s, const struct query_source *from, const struct query_opts *opts, struct error *err);
+/** Prepare, to begin after the place `after` (NULL: at the beginning); `s` must be fini'd even on failure. Returns 0 or negative errno with `err` filled. */
+int source_init(struct source *s, const struct query_source *from, const struct query_opts *opts,
+		const struct log_cursor *after, struct error *err);
 void source_fini(struct source *s);
 /**
  * Go to the place from which the last `n` matching lines come. Returns how many there are (<= n), or negative errno.

@@ -88,7 +88,7 @@ static int go_to_disk(struct log_replay *r)
 
 	leave_disk(r);
 	r->from = (struct query_source){ .service = r->service, .ring = r->ring, .dir = r->dir };
-	code = source_init(&r->source, &r->from, &all, NULL);
+	code = source_init(&r->source, &r->from, &all, NULL, NULL);
 	if (code < 0) {
 		source_fini(&r->source);
 		return code;

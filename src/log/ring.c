@@ -389,6 +389,18 @@ int ring_read(const struct ring *r, uint64_t seq, char *buf, size_t size, struct
 	return 0;
 }
 
+int ring_time(const struct ring *r, uint64_t seq, ts_ns *out)
+{
+	struct ring_entry e;
+
+	if (seq >= ring_head(r))
+		return -EAGAIN;
+	if (!get_entry(r, seq, &e))
+		return -ESTALE;
+	*out = e.ts;
+	return 0;
+}
+
 uint64_t ring_walk(const struct ring *r, uint64_t seq, log_line_fn fn, void *data)
 {
 	uint64_t head = ring_head(r);

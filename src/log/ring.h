@@ -91,6 +91,9 @@ uint32_t ring_max_line(const struct ring *r);
  */
 int ring_read(const struct ring *r, uint64_t seq, char *buf, size_t size, struct log_line *out);
 
+/** Only the time of line `seq`. Returns as ring_read(). */
+int ring_time(const struct ring *r, uint64_t seq, ts_ns *out);
+
 /**
  * Lines [seq, head) without a copy: `fn` gets the text in place, which may be overwritten meanwhile. The caller must call
  * ring_tail() after it used the texts, and forget those of lines below it. `fn` returns 0 to go on.

@@ -48,3 +48,20 @@ int log_question(const struct rpc_call *call, struct query_opts *out, struct rpc
 		return RPC_FAILED;
 	return read_time(call, "until", &out->until, err);
 }
+
+int log_question_read_cursor(const json_t *text, struct log_cursor *out, struct rpc_error *err)
+{
+	if (!json_is_string(text) || log_cursor_parse(json_string_value(text), out) < 0)
+		return rpc_error_set(err, RPC_INVALID_PARAMS, "parameter 'cursor': not a cursor that this server gave");
+	return 0;
+}
+
+int log_question_cursor(const struct rpc_call *call, const char *service, struct log_cursor *out, struct rpc_error *err)
+{
+	const json_t *one = json_object_get(call->params, "cursor");
+	const json_t *text = one ? one : json_object_get(json_object_get(call->params, "cursors"), service);
+
+	if (!text)
+		return 0;
+	return log_question_read_cursor(text, out, err) < 0 ? RPC_FAILED : 1;
+}

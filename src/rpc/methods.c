@@ -26,6 +26,9 @@
 	{ "ignore_case", PARAM_BOOL, false, 0, 0, "For grep and contains." }, \
 	{ "level", PARAM_INT, false, 0, 7, "Lines of this syslog level or graver, by their <N> prefix." }, \
 	{ "run", PARAM_INT, false, INT32_MIN, INT64_MAX, "Lines of this run only; 0: the newest, -1: the one before." }
+#define CURSORS \
+	{ "cursor", PARAM_STRING, false, 0, 0, "Go on after the line that had this cursor (one service)." }, \
+	{ "cursors", PARAM_OBJECT, false, 0, 0, "The same for several: {service: cursor}." }
 #define UNTIL { "until", PARAM_SCALAR, false, 0, 0, "Lines before this time." }
 #define CONFIG \
 	{ "config", PARAM_OBJECT, false, 0, 0, "The configuration: {service, dependencies, lifecycle, …} as in a file." }, \
@@ -73,11 +76,10 @@ static const struct rpc_param p_logs_filter[] = {
 	{ "service", PARAM_NAME, false, 0, 0, "The service; \"name\" does as well." },
 	NAME_OPTIONAL, LINES("Only the last so many; without it all."), FILTERS, UNTIL };
 static const struct rpc_param p_logs_query[] = { NAME_OPTIONAL, NAMES, LINES("The last so many (default 1000)."),
-	{ "limit", PARAM_INT, false, 1, INT64_MAX, "The first so many, in place of the last." }, FILTERS, UNTIL };
+	{ "limit", PARAM_INT, false, 1, INT64_MAX, "The first so many, in place of the last." }, CURSORS, FILTERS, UNTIL };
 static const struct rpc_param p_logs_follow[] = { NAME_OPTIONAL, NAMES,
 	LINES("So many of the lines that are there first (default 0; all, if since is given)."),
-	{ "cursor", PARAM_STRING, false, 0, 0, "Go on after the line that had this cursor (one service)." },
-	{ "cursors", PARAM_OBJECT, false, 0, 0, "The same for several: {service: cursor}." }, FILTERS };
+	CURSORS, FILTERS };
 static const struct rpc_param p_subscribe[] = { NAMES,
 	{ "cursor", PARAM_INT, false, 0, INT64_MAX, "Events after this one; without it from now on." } };
 static const struct rpc_param p_subscription[] = {

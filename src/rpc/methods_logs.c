@@ -184,9 +184,25 @@ static int find_services(struct rpc_call *call, struct question *q, struct log_s
 	return 0;
 }
 
+/* A service without a cursor is read from its beginning: that is what no place stands for. */
+static int read_cursors(struct rpc_call *call, const struct question *q, struct log_cursor **out, struct rpc_error *err)
+{
+	if (!json_object_get(call->params, "cursor") && !json_object_get(call->params, "cursors"))
+		return 0;
+	*out = calloc(q->names_n, sizeof(**out));
+	if (!*out)
+		return rpc_error_set(err, RPC_INTERNAL_ERROR, "out of memory");
+	for (size_t i = 0; i < q->names_n; i++) {
+		if (log_question_cursor(call, q->names[i], &(*out)[i], err) < 0)
+			return RPC_FAILED;
+	}
+	return 0;
+}
+
 static int ask(struct rpc_call *call, struct question *q, struct rpc_error *err)
 {
 	AUTO(auto_free) struct log_service **svcs = NULL;
+	AUTO(auto_free) struct log_cursor *after = NULL;
 	struct query_opts opts;
 	struct error error;
 
@@ -194,6 +210,9 @@ static int ask(struct rpc_call *call, struct question *q, struct rpc_error *err)
 		return RPC_FAILED;
 	if (q->names_n == 0)
 		return rpc_error_set(err, RPC_SERVICE_NOT_FOUND, "no service with a log matches");
+	if (read_cursors(call, q, &after, err) < 0)
+		return RPC_FAILED;
+	opts.after = after;
 	if (json_object_get(call->params, "limit"))
 		opts.limit = (uint64_t)param_int(call->params, "limit", 0);
 	else

@@ -178,6 +178,8 @@ static int on_line(const struct log_line *line, void *data)
 		send_gap(m, line, m->source->name);
 		return 0;
 	}
+	/* lines that did not match were passed over before this one */
+	log_follow_cursor(m->source->follow, &m->source->at);
 	advance(&m->source->at, line);
 	add_line(m, line, m->source->name);
 	return 0;
@@ -423,32 +425,6 @@ static int add_sources(struct rpc_call *call, struct log_sub *logs, struct rpc_e
 	return n < 0 ? n : 0;
 }
 
-static int read_cursor(const json_t *text, struct log_cursor *out, struct rpc_error *err)
-{
-	if (!json_is_string(text) || log_cursor_parse(json_string_value(text), out) < 0)
-		return rpc_error_set(err, RPC_INVALID_PARAMS, "parameter 'cursor': not a cursor that this server gave");
-	return 0;
-}
-
-/* "cursor" for the one service, or "cursors" by name. A service without one is followed from now on. */
-static int begin_at_cursors(struct rpc_call *call, struct log_sub *logs, struct rpc_error *err)
-{
-	const json_t *one = json_object_get(call->params, "cursor");
-	const json_t *many = json_object_get(call->params, "cursors");
-	struct source *source;
-
-	LIST_FOREACH (source, &logs->sources, node) {
-		const json_t *text = one ? one : json_object_get(many, source->name);
-		struct log_cursor cursor;
-
-		if (text && read_cursor(text, &cursor, err) < 0)
-			return RPC_FAILED;
-		if (follow_source(source, text ? &cursor : NULL) < 0)
-			return no_memory(err);
-	}
-	return 0;
-}
-
 static int begin_with_history(struct rpc_call *call, struct log_sub *logs, const struct query_opts *opts,
 			      struct rpc_error *err)
 {
@@ -477,6 +453,43 @@ static int begin_with_history(struct rpc_call *call, struct log_sub *logs, const
 	return 0;
 }
 
+/*
+ * "cursor" for the one service, or "cursors" by name. A service without one is followed from now on. What memory does not
+ * hold any more is looked for on disk.
+ */
+static int begin_at_cursors(struct rpc_call *call, struct log_sub *logs, struct query_opts *opts, struct rpc_error *err)
+{
+	AUTO(auto_free) struct log_cursor *after = NULL;
+	struct source *source;
+	bool reaches = true;
+	size_t n = 0;
+
+	LIST_FOREACH (source, &logs->sources, node) {
+		int given = log_question_cursor(call, source->name, &source->at, err);
+
+		if (given < 0)
+			return RPC_FAILED;
+		if (follow_source(source, given ? &source->at : NULL) < 0)
+			return no_memory(err);
+		reaches = reaches && log_follow_reaches(source->svc, &source->at);
+		n++;
+	}
+	if (reaches)
+		return 0;
+	after = calloc(n, sizeof(*after));
+	if (!after)
+		return no_memory(err);
+	n = 0;
+	LIST_FOREACH (source, &logs->sources, node) {
+		after[n++] = source->at;
+		log_follow_free(STEAL(&source->follow));
+		source->ready = false;
+	}
+	opts->after = after;
+	opts->last = QUERY_ALL;
+	return begin_with_history(call, logs, opts, err);
+}
+
 static int begin(struct rpc_call *call, struct log_sub *logs, struct rpc_error *err)
 {
 	struct query_opts opts;
@@ -490,7 +503,7 @@ static int begin(struct rpc_call *call, struct log_sub *logs, struct rpc_error *
 		return RPC_FAILED;
 	opts.last = (uint64_t)param_int(call->params, "lines", opts.since ? INT64_MAX : 0);
 	if (json_object_get(call->params, "cursor") || json_object_get(call->params, "cursors") || opts.last == 0)
-		return begin_at_cursors(call, logs, err);
+		return begin_at_cursors(call, logs, &opts, err);
 	opts.until = 0;
 	return begin_with_history(call, logs, &opts, err);
 }
@@ -562,7 +575,7 @@ static int resume_source(struct log_sub *logs, const char *name, const json_t *t
 	/* its service is gone: there is nothing to follow */
 	if (!svc)
 		return 0;
-	return source && read_cursor(text, &cursor, &err) == 0 && follow_source(source, &cursor) == 0 ? 0 : -1;
+	return source && log_question_read_cursor(text, &cursor, &err) == 0 && follow_source(source, &cursor) == 0 ? 0 : -1;
 }
 
 static int resume(struct log_sub *logs, struct rpc_call *call, const json_t *cursors)

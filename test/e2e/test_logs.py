@@ -221,6 +221,65 @@ def test_follower_resumes_by_cursor(server):
     assert seen == list(range(seen[0], seen[0] + len(seen)))
 
 
+def test_follower_resumes_past_what_memory_holds(server):
+    """Acceptance 26: what the ring has overwritten comes from the segments: one history."""
+    go = server.dir / "go"
+    server.add("web", f"seq 1 100; while [ ! -e {go} ]; do sleep 0.02; done; seq 101 30000; {SLEEP}", buffer_bytes="64K", on_full="block")
+    server.start()
+    server.wait_line("web", "100")
+    answer = server.rpc("logs.query", {"name": "web"})
+    cursors = answer["cursors"]
+    assert [entry["content"] for entry in answer["lines"]] == [str(n) for n in range(1, 101)]
+    go.touch()
+    server.wait_line("web", "30000", 20)
+    assert int(server.lines("web")[0]) > 101, "the ring has overwritten some"
+    seen = []
+    with server.connect(20) as connection:
+        connection.call("logs.follow", {"name": "web", "cursor": cursors["web"]})
+        while not seen or seen[-1] != 30000:
+            params = connection.notification()["params"]
+            assert not params.get("lost")
+            seen += [int(entry["content"]) for entry in params["lines"]]
+    assert seen == list(range(101, 30001))
+    query = server.rpc("logs.query", {"name": "web", "cursors": cursors, "limit": 5})
+    assert [entry["content"] for entry in query["lines"]] == ["101", "102", "103", "104", "105"]
+
+
+def test_runs_levels_and_forms(server):
+    server.add("web", "echo '<3>bad'; echo '<6>fine'; echo run $$; exit 1", restart_delay_ms=10, max_restarts=2)
+    server.start()
+    wait_for(lambda: sum(line.startswith("run") for line in server.lines("web")) == 3)
+    runs = [line for line in server.lines("web") if line.startswith("run")]
+
+    def shown(*arguments):
+        return server.cli("logs", "web", "--output", "raw", *arguments).stdout.splitlines()
+
+    for number, run in ((0, 2), (-1, 1), (-2, 0), (1, 0), (3, 2)):
+        assert shown("--run", number) == ["<3>bad", "<6>fine", runs[run]], number
+    assert shown("--run=7") == []
+    assert shown("--level", "err") == ["<3>bad"] * 3 and shown("-p", "3", "--run", "-1") == ["<3>bad"]
+    assert server.cli("logs", "web", "--run", "x").returncode == 2
+    fmt = server.cli("logs", "web", "-n", "1", "--output", "logfmt").stdout
+    assert f'service=web stream=stdout run=3 msg="{runs[2]}"' in fmt and fmt.startswith("time=2")
+
+
+def test_cursor_of_the_command_line(server):
+    go = server.dir / "go"
+    server.add("web", f"echo one; echo two; while [ ! -e {go} ]; do sleep 0.02; done; echo three; {SLEEP}")
+    server.add("db", f"echo first; {SLEEP}")
+    server.start()
+    server.wait_line("web", "two")
+    server.wait_line("db", "first")
+    *lines, last = server.cli("logs", "web", "db", "--output", "raw", "--show-cursor").stdout.splitlines()
+    assert sorted(lines) == ["first", "one", "two"] and last.startswith("-- cursor: ")
+    cursor = last.removeprefix("-- cursor: ")
+    assert server.cli("logs", "web", "db", "--output", "raw", "--cursor", cursor).stdout == ""
+    go.touch()
+    server.wait_line("web", "three")
+    assert server.cli("logs", "web", "db", "--output", "raw", "--cursor", cursor).stdout == "three\n"
+    assert server.cli("logs", "web", "--cursor", "nonsense").returncode == 2
+
+
 def test_client_that_does_not_read_hurts_nobody(server):
     """Acceptance 24, its first part."""
     server.add("flood", f"i=0; while [ $i -lt 300000 ]; do i=$((i + 1)); echo line $i; done; echo over; {SLEEP}", buffer_lines=500)

@@ -341,6 +341,120 @@ static void test_services_are_merged_by_time(void **state)
 	testing_dir_remove(dir);
 }
 
+/* A place that memory does not hold any more: what follows it comes from the segments, then from the ring, each line once. */
+static void test_goes_on_after_a_place_in_the_segments(void **state)
+{
+	struct log_service_opts opts = { .store = true, .compress = true, .on_full = LOG_FULL_BLOCK, .max_files = 1000,
+					 .max_size = 100000, .ring = { .max_bytes = RING_BYTES_MIN } };
+	const uint64_t places[] = { 1, 777, 5000, 19000, 19999, 20000 };
+	struct query_opts question = QUERY_OPTS_INIT;
+	struct query_source from = { .service = "web" };
+	struct log_cursor cursors[ARRAY_LEN(places)];
+	struct log_cursor end;
+	struct rig rig = { 0 };
+	struct log_service *svc;
+	struct ring *ring;
+	struct error err;
+	char dir[32];
+	char path[64];
+	uint64_t written = 0;
+	int out;
+
+	(void)state;
+	testing_dir_make(dir);
+	rig_start(&rig, dir);
+	svc = rig_service(&rig, "web", &opts);
+	out = rig_pipe(svc, 1, LOG_STDOUT);
+	(void)snprintf(path, sizeof(path), "%s/web", dir);
+	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+		struct query_opts all = QUERY_OPTS_INIT;
+		struct rig_numbers n = { .next = places[i] - 1 };
+		char line[RIG_LINE_SIZE];
+
+		/* many lines have one time; places are in the middle of them, too */
+		for (; written < places[i]; written++)
+			assert_int_equal(fd_write_all(out, line, rig_number_line(line, written)), 0);
+		RIG_WAIT(&rig, rig_lines_in_ring(svc) == written);
+		all.last = 1;
+		assert_int_equal(log_memory(svc, &all, rig_check_number, &n, &cursors[i], &err), 0);
+		assert_int_equal(cursors[i].seq, places[i]);
+	}
+	rig_wait_stored(&rig, svc);
+	assert_int_equal(ring_open_readonly(log_service_ring_fd(svc), &ring), 0);
+	assert_true(ring_tail(ring) > 5000);
+	from.ring = ring;
+	from.dir = path;
+	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+		struct rig_numbers n = { .next = places[i] };
+
+		question.after = &cursors[i];
+		assert_int_equal(log_follow_reaches(svc, &cursors[i]), places[i] >= ring_tail(ring));
+		assert_int_equal(query_run(&from, 1, &question, rig_check_number, &n, &end, &err), 0);
+		assert_int_equal(n.wrong, 0);
+		assert_int_equal(n.lost, 0);
+		assert_int_equal(n.lines, 20000 - places[i]);
+		assert_int_equal(end.seq, 20000);
+		/* after a restart of the machine there is another ring, or none: the time alone says where */
+		n = (struct rig_numbers){ .next = places[i] };
+		from.ring = NULL;
+		assert_int_equal(query_run(&from, 1, &question, rig_check_number, &n, &end, &err), 0);
+		assert_int_equal(n.wrong, 0);
+		assert_int_equal(n.lines, 20000 - places[i]);
+		from.ring = ring;
+	}
+	ring_unref(ring);
+	close(out);
+	rig_stop(&rig);
+	testing_dir_remove(dir);
+}
+
+/* The segments don't reach back to the place: what is missing is told with its count. */
+static void test_place_before_the_oldest_segment(void **state)
+{
+	struct log_service_opts opts = { .store = true, .on_full = LOG_FULL_BLOCK, .max_files = 2, .max_size = 50000,
+					 .ring = { .max_bytes = RING_BYTES_MIN } };
+	struct query_opts question = QUERY_OPTS_INIT;
+	struct query_source from = { .service = "web" };
+	struct rig_numbers n = { .next = 100 };
+	struct log_cursor place;
+	struct rig rig = { 0 };
+	struct log_service *svc;
+	struct ring *ring;
+	struct error err;
+	char dir[32];
+	char path[64];
+	char line[RIG_LINE_SIZE];
+	uint64_t written = 0;
+	int out;
+
+	(void)state;
+	testing_dir_make(dir);
+	rig_start(&rig, dir);
+	svc = rig_service(&rig, "web", &opts);
+	out = rig_pipe(svc, 1, LOG_STDOUT);
+	for (; written < 100; written++)
+		assert_int_equal(fd_write_all(out, line, rig_number_line(line, written)), 0);
+	RIG_WAIT(&rig, rig_lines_in_ring(svc) == 100);
+	assert_int_equal(ring_open_readonly(log_service_ring_fd(svc), &ring), 0);
+	ring_cursor(ring, 100, &place);
+	for (; written < 20000; written++)
+		assert_int_equal(fd_write_all(out, line, rig_number_line(line, written)), 0);
+	RIG_WAIT(&rig, rig_lines_in_ring(svc) == 20000);
+	rig_wait_stored(&rig, svc);
+	(void)snprintf(path, sizeof(path), "%s/web", dir);
+	from.ring = ring;
+	from.dir = path;
+	question.after = &place;
+	assert_int_equal(query_run(&from, 1, &question, rig_check_number, &n, NULL, &err), 0);
+	assert_true(n.lost > 0);
+	assert_int_equal(n.wrong, 0);
+	assert_int_equal(n.lines + n.lost, 20000 - 100);
+	ring_unref(ring);
+	close(out);
+	rig_stop(&rig);
+	testing_dir_remove(dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -349,6 +463,8 @@ int main(void)
 		cmocka_unit_test(test_cancel),
 		cmocka_unit_test(test_filters),
 		cmocka_unit_test(test_runs),
+		cmocka_unit_test(test_goes_on_after_a_place_in_the_segments),
+		cmocka_unit_test(test_place_before_the_oldest_segment),
 		cmocka_unit_test(test_services_are_merged_by_time),
 	};
 
