@@ -225,7 +225,7 @@ def timed(command):
 
 
 def searches(options, folder):
-    minute = "2026-09-21T14:15:"  # the third of the generated ones
+    minute = "2026-09-21T13:36:"  # as long as the one that bench_search looks for
     pattern = f"'{options.regex}'"
     table = {
         "regex: zinit": (str(SEARCH), f"{SEARCH} -d {folder} -g {pattern}"),
@@ -278,7 +278,7 @@ def main():
     parser.add_argument("-r", type=int, default=3, metavar="ROUNDS")
     parser.add_argument("-w", type=int, default=1, metavar="WRITERS")
     parser.add_argument("-k", choices=["blocks", "lines"], default="blocks")
-    parser.add_argument("--regex", default="GET /api/v1/items/9999[0-9] ")
+    parser.add_argument("--regex", default="GET /item/1234[0-9]+ HTTP.* 503 ")
     parser.add_argument("--dir", default="/dev/shm")
     options = parser.parse_args()
     if options.what == "capture":
