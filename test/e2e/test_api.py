@@ -31,7 +31,7 @@ CALLS = [
     ("logs.get", ["web"]), ("logs.tail", ["web"]), ("logs.filter", {"service": "web"}), ("logs.query", {"names": "*"}), ("logs.stats", None),
     ("logs.follow", {"name": "web", "lines": 1}), ("events.subscribe", {"cursor": 0}), ("subscription.end", [1]),
     ("service.start", {"name": "broken", "wait": True}), ("incident.list", None), ("incident.show", ["broken"]),
-    ("debug.state", None), ("debug.process_tree", ["web"]),
+    ("debug.state", None), ("debug.process_tree", ["web"]), ("ship.status", None),
     ("service_list", None), ("service_status", ["web"]), ("service_stop", ["web"]), ("service_start", ["web"]),
     ("service_kill", ["db", "SIGCONT"]), ("service_get", ["web"]), ("service_stats", ["db"]), ("stream_currentLogs", ["web"]),
     ("stream_subscribeLogs", ["web"]), ("service_create", {"name": "old", "content": {"exec": SLEEP}}), ("service_stop", ["old"]),

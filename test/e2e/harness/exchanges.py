@@ -4,7 +4,8 @@ an answer is made comparable (pids, times and paths replaced, lists without an o
 import json
 import re
 import socket
-import time
+
+from .wait import wait_for
 
 SLEEP = "sleep 1000"
 
@@ -204,11 +205,7 @@ def ask(path, data, timeout=15):
 def wait_until(path, wait, limit=20):
     states = wait["state"] if isinstance(wait["state"], list) else [wait["state"]]
     request = json.dumps(step("", "service.status", {"name": wait["name"]})["request"]) + "\n"
-    deadline = time.monotonic() + limit
-    while (state := json.loads(ask(path, request)).get("result", {}).get("state")) not in states:
-        if time.monotonic() > deadline:
-            raise AssertionError(f"{wait['name']} is {state}, not {' or '.join(states)}")
-        time.sleep(0.02)
+    wait_for(lambda: json.loads(ask(path, request)).get("result", {}).get("state") in states, limit, f"{wait['name']} is {' or '.join(states)}")
 
 
 def run(path, folder, script):
