@@ -39,6 +39,8 @@
 #define LIMIT_SHIP_BODY (128U << 20)
 /* What is read of a receiver's answer: 10,000 items of a _bulk answer with their errors. */
 #define LIMIT_SHIP_ANSWER (4U << 20)
+/* Sinks that are tried at the same time, each with a connection of its own. */
+#define LIMIT_SHIP_PROBES 32
 /* The longest pause that a receiver may ask for: an hour, so that a wrong clock does not stop us for ever. */
 #define LIMIT_SHIP_RETRY_AFTER_MS 3600000
 /* One incident on disk: some hundred lines, processes and descriptors; a chat message may carry it. */

@@ -34,7 +34,9 @@ enum shipper_kind {
 	SHIPPER_SERVICE,      /* descriptor: its ring; texts: name, then its tags; `flags` */
 	SHIPPER_SERVICE_GONE, /* `slot`: ship what is left of it, then forget it */
 	SHIPPER_FLUSH,	      /* send all there is, at once, within `flags` milliseconds; then SHIPPER_FLUSHED */
+	SHIPPER_PROBE,	      /* one [[ship]] table, packed: send it a test record; `slot`: number of the question */
 	/* to the server */
+	SHIPPER_PROBED,	 /* `slot`: of the question; `flags`: 1 if the record was taken; text: what came back */
 	SHIPPER_SAY,	 /* text for the log; `flags`: enum diag_level */
 	SHIPPER_FLUSHED, /* `flags`: lines that were not sent */
 };

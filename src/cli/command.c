@@ -112,6 +112,10 @@ const struct command commands[] = {
 	  "LOST counts lines that this receiver will not get: dropped, overwritten before they could be read, refused, or\n"
 	  "set aside. BEHIND and BY: lines that were written and are not acknowledged yet, and the age of the oldest.",
 	  cmd_ship },
+	{ "doctor", NULL, "[SINK…]", GROUP_LOGS, 0, -1, 0, "Look for what is wrong: the installation, and whether each sink takes a record",
+	  "Looks at server, keeper, socket, directories, cgroups and invalid files, and sends one test record to the receiver of\n"
+	  "each [[ship]] table (or those that are named), then says what came back. Exit status 1 if something is wrong.",
+	  cmd_doctor },
 	{ "events", NULL, "", GROUP_LOGS, 0, 0, BIT(FLAG_FOLLOW) | BIT(FLAG_LINES) | BIT(FLAG_CURSOR),
 	  "What happened to services, and why", "With -f the output goes on, also over a restart of the server.",
 	  cmd_events },

@@ -154,6 +154,8 @@ RPC_HANDLER(rpc_incident_list);
 RPC_HANDLER(rpc_incident_show);
 /* methods_ship.c */
 RPC_HANDLER(rpc_ship_status);
+/* methods_probe.c */
+RPC_HANDLER(rpc_ship_probe);
 /* methods_debug.c */
 RPC_HANDLER(rpc_debug_state);
 RPC_HANDLER(rpc_debug_process_tree);

@@ -91,6 +91,7 @@ static const struct rpc_param p_classic_kill[] = { NAME,
 
 static const struct rpc_param p_classic_create[] = { NAME,
 	{ "content", PARAM_OBJECT, true, 0, 0, "{exec, test, oneshot, shutdown_timeout, after, signal: {stop}, log, env, dir}" } };
+static const struct rpc_param p_probe[] = { { "sink", PARAM_STRING, true, 0, 0, "Name of a [[ship]] table." } };
 static const struct rpc_param p_upgrade[] = {
 	{ "path", PARAM_STRING, false, 0, 0, "Absolute path of a zinit-server; without it what is at the path of this one by now." } };
 
@@ -184,6 +185,8 @@ static const struct rpc_method methods[] = {
 	  "One of them: states, processes, open descriptors, and the last lines of the service and what it depends on." },
 	{ "ship.status", NONE, "Ship", ACCESS_READ, rpc_ship_status, "0.4",
 	  "The sinks of zinit.toml: lines acknowledged, retried, lost; how far behind they are; the last error." },
+	{ "ship.probe", PARAMS(p_probe), "Probed", ACCESS_ADMIN, rpc_ship_probe, "0.4",
+	  "Send a test record to the receiver of a sink, on a connection of its own, and say what came back." },
 
 	{ "debug.state", NONE, "Text", ACCESS_READ, rpc_debug_state, "0.3", "The supervisor's inner state, as text." },
 	{ "debug.process_tree", PARAMS(p_name_optional), "Text", ACCESS_READ, rpc_debug_process_tree, "0.3",

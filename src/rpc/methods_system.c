@@ -28,6 +28,23 @@ static void write_counts(const struct core *core, struct json_out *out)
 	json_out_close_object(out);
 }
 
+/* Where things are, for who looks after them (zinit doctor). */
+static void write_installation(const struct supervisor *sup, struct json_out *out)
+{
+	const char *no_cgroups = supervisor_no_cgroups(sup);
+	const char *dir;
+
+	json_out_member_int(out, "keeper_pid", getppid());
+	json_out_key(out, "service_dirs");
+	json_out_open_array(out);
+	for (size_t i = 0; (dir = supervisor_service_dir(sup, i)) != NULL; i++)
+		json_out_str(out, dir);
+	json_out_close_array(out);
+	json_out_member_str(out, "log_dir", supervisor_log_dir(sup));
+	json_out_member_bool(out, "cgroups", !no_cgroups);
+	json_out_member_str(out, "no_cgroups", no_cgroups);
+}
+
 RPC_HANDLER(rpc_system_info)
 {
 	const struct rpc_server *server = call->server;
@@ -52,6 +69,7 @@ RPC_HANDLER(rpc_system_info)
 	json_out_member_uint(out, "event_cursor", supervisor_event_last(sup));
 	json_out_member_uint(out, "internal_errors", core_bugs(supervisor_core(sup), &bug));
 	json_out_member_str(out, "last_internal_error", bug && bug[0] ? bug : NULL);
+	write_installation(sup, out);
 	json_out_close_object(out);
 	return RPC_DONE;
 }

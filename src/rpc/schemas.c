@@ -56,7 +56,8 @@ static const struct {
 			 "\"version\":" STR ",\"pid\":" INT ",\"booted_at_ms\":" INT ",\"uptime_ms\":" INT ",\"socket\":" STR
 			 ",\"shutting_down\":" BOOLEAN ",\"services\":{\"type\":\"object\",\"additionalProperties\":" INT "}"
 			 ",\"connections\":" INT ",\"connection_bytes\":" INT ",\"last_upgrade\":" STR_OR_NULL ",\"event_cursor\":" INT
-			 ",\"internal_errors\":" INT ",\"last_internal_error\":" STR_OR_NULL) },
+			 ",\"internal_errors\":" INT ",\"last_internal_error\":" STR_OR_NULL ",\"keeper_pid\":" INT
+			 ",\"service_dirs\":" STRS ",\"log_dir\":" STR_OR_NULL ",\"cgroups\":" BOOLEAN ",\"no_cgroups\":" STR_OR_NULL) },
 	{ "Metrics", OBJECT("\"content_type\",\"text\"", "\"content_type\":" STR ",\"text\":" STR) },
 	{ "Reason", "{\"oneOf\":[{\"type\":\"null\"}," OBJECT("\"type\"",
 			"\"type\":{\"enum\":[\"exit_code\",\"signal\",\"start_timeout\",\"stop_timeout\",\"health_check_failed\","
@@ -158,6 +159,8 @@ static const struct {
 			 ",\"lag_bytes\":" INT ",\"lag_ms\":" INT ",\"acked_at_ms\":" INT_OR_NULL
 			 ",\"error_at_ms\":" INT_OR_NULL ",\"error\":" STR_OR_NULL) },
 	{ "Ship", OBJECT("\"pid\",\"starts\",\"sinks\"", "\"pid\":" INT ",\"starts\":" INT ",\"sinks\":" LIST("Sink")) },
+	{ "Probed", OBJECT("\"sink\",\"taken\",\"took_ms\",\"text\"",
+			   "\"sink\":" STR ",\"taken\":" BOOLEAN ",\"took_ms\":" INT ",\"text\":" STR) },
 	{ "ClassicStatus", OBJECT("\"name\",\"pid\",\"state\",\"target\",\"after\"",
 				  "\"name\":" STR ",\"pid\":" INT ",\"state\":" STR ",\"target\":" STR ",\"after\":" REF("Map")) },
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Owns: answers that mean something else than their status says, by format. What each receiver does was read in its
- * source or tried: docs/internals/ship.md says which.
+ * source or tried: docs/internals/ship-formats.md says which.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -107,7 +107,7 @@ static int open_state(struct ship_link *l)
 
 /* --- what it was told ------------------------------------------------------------------------------- */
 
-static int tell(struct ship_link *l, const struct shipper_head *head, const struct strbuf *text, const int *fds, size_t n)
+int ship_tell(struct ship_link *l, const struct shipper_head *head, const struct strbuf *text, const int *fds, size_t n)
 {
 	AUTO(strbuf_fini) struct strbuf message = STRBUF(SHIPPER_MESSAGE_MAX);
 
@@ -127,7 +127,7 @@ static int tell_state(struct ship_link *l)
 
 	(void)strbuf_puts(&text, l->sup->log_dir ? l->sup->log_dir : "");
 	(void)strbuf_putc(&text, '\0');
-	return tell(l, &head, &text, fds, ARRAY_LEN(fds));
+	return ship_tell(l, &head, &text, fds, ARRAY_LEN(fds));
 }
 
 static bool is_named(const struct server_settings *settings, const char *name)
@@ -153,13 +153,13 @@ static int tell_sinks(struct ship_link *l)
 		/* those that were there at the begin get all lines ever written; those that came later what is in memory */
 		head.time = is_named(l->sup->settings, s->name) ? supervisor_booted_at(l->sup) : l->settings_at;
 		if (r == 0)
-			r = tell(l, &head, &text, NULL, 0);
+			r = ship_tell(l, &head, &text, NULL, 0);
 		if (r == -EAGAIN || r == -ENOMEM)
 			return r;
 		if (r < 0)
 			diag(DIAG_ERROR, "ship %s: its settings can't be passed on: %s", s->name, strerror(-r));
 	}
-	return tell(l, &end, NULL, NULL, 0);
+	return ship_tell(l, &end, NULL, NULL, 0);
 }
 
 /* What a shipper knows of a service, as two numbers: whose it is, and everything else. */
@@ -192,7 +192,7 @@ static int tell_service(struct ship_link *l, uint32_t slot, const char *name, un
 	(void)strbuf_add(&text, name, strlen(name) + 1);
 	for (; tags && *tags; tags++)
 		(void)strbuf_add(&text, *tags, strlen(*tags) + 1);
-	r = tell(l, &head, &text, &fd, 1);
+	r = ship_tell(l, &head, &text, &fd, 1);
 	if (r == 0)
 		(void)log_service_news(log, slot);
 	return r;
@@ -202,7 +202,7 @@ static int tell_gone(struct ship_link *l, uint32_t slot)
 {
 	const struct shipper_head head = { .kind = SHIPPER_SERVICE_GONE, .slot = slot };
 
-	return tell(l, &head, NULL, NULL, 0);
+	return ship_tell(l, &head, NULL, NULL, 0);
 }
 
 static int tell_unit(struct ship_link *l, const struct unit *unit, uint32_t slot)
@@ -342,6 +342,7 @@ static void disconnect(struct ship_link *l)
 	l->state_told = l->settings_told = false;
 	l->sinks_told = 0;
 	memset(l->told, 0, l->told_n * sizeof(*l->told));
+	ship_probes_fail(l, "zinit-shipper ended");
 }
 
 /* It is of no use any more: hang up, which makes a healthy one end, and start another one after a pause. */
@@ -394,6 +395,8 @@ static void on_message(struct ship_link *l, const char *message, size_t len)
 	memcpy(&head, message, sizeof(head));
 	if (head.kind == SHIPPER_SAY)
 		diag(head.flags < DIAG_LEVEL_N ? (enum diag_level)head.flags : DIAG_WARN, "%s", message + sizeof(head));
+	if (head.kind == SHIPPER_PROBED)
+		ship_probe_answered(l, head.slot, head.flags == 1, message + sizeof(head));
 	if (head.kind == SHIPPER_FLUSHED && l->flushing) {
 		if (head.flags)
 			diag(DIAG_WARN, "%u lines were not shipped before the end", head.flags);
@@ -472,6 +475,7 @@ void ship_begin(struct supervisor *sup)
 
 	if (!l)
 		return;
+	list_init(&l->probes);
 	l->sup = sup;
 	l->settings = sup->settings;
 	l->sock = l->state_fd = l->news_fd = -1;
@@ -510,7 +514,7 @@ bool ship_flush(struct supervisor *sup)
 	if (!l || l->sock < 0)
 		return false;
 	look(l);
-	if (tell(l, &head, NULL, NULL, 0) < 0)
+	if (ship_tell(l, &head, NULL, NULL, 0) < 0)
 		return false;
 	l->flushing = true;
 	loop_timer_arm(l->timer, loop_now(sup->loop) + (FLUSH_MS + 500) * USEC_PER_MSEC);

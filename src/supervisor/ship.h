@@ -47,6 +47,18 @@ pid_t ship_pid(const struct supervisor *sup, unsigned int *out_starts);
 /** "idle", "sending" …. */
 const char *ship_phase_name(enum ship_sink_phase phase);
 
+/** What became of a test record: it was taken, or not; `text` says it to people. */
+typedef void (*ship_probe_fn)(bool taken, const char *text, void *data);
+struct ship_probe;
+/**
+ * Have zinit-shipper send a test record to the receiver of `settings`, on a connection of its own. `fn` is called once,
+ * from the loop, unless it is cancelled. Returns 0; -EAGAIN: there is no shipper now; -EBUSY: too many at once; -ENOMEM.
+ */
+int ship_probe_start(struct supervisor *sup, const struct ship_settings *settings, ship_probe_fn fn, void *data,
+		     struct ship_probe **out);
+/** Do not call `fn`. NULL is fine. */
+void ship_probe_cancel(struct ship_probe *p);
+
 /** All services are down: send what there is. Returns true if that takes time: supervisor_finish() is called then. */
 bool ship_flush(struct supervisor *sup);
 void ship_fini(struct supervisor *sup);

@@ -33,6 +33,16 @@ struct ship_link {
 	unsigned int starts;
 	bool look_pending;
 	bool flushing;
+	struct list probes;
+	uint32_t probe_last;
 };
+
+/** Send a message to the shipper. Returns 0 or negative errno (-EAGAIN: not now). */
+int ship_tell(struct ship_link *l, const struct shipper_head *head, const struct strbuf *text, const int *fds, size_t n);
+
+/* ship_probe.c */
+void ship_probe_answered(struct ship_link *l, uint32_t id, bool taken, const char *text);
+/** Nobody will answer them. */
+void ship_probes_fail(struct ship_link *l, const char *text);
 
 #endif

@@ -367,6 +367,21 @@ int supervisor_new(const struct supervisor_options *options, struct supervisor *
 	return 0;
 }
 
+const char *supervisor_service_dir(const struct supervisor *sup, size_t i)
+{
+	return i < sup->dirs_n ? sup->dirs[i].path : NULL;
+}
+
+const char *supervisor_log_dir(const struct supervisor *sup)
+{
+	return sup->log_dir;
+}
+
+const char *supervisor_no_cgroups(const struct supervisor *sup)
+{
+	return sup->cgroups ? NULL : sup->no_cgroups.code ? sup->no_cgroups.msg : "not set up";
+}
+
 void supervisor_free(struct supervisor *sup)
 {
 	if (!sup)

@@ -93,6 +93,12 @@ void supervisor_take_kept(struct supervisor *sup, const char *prefix, void (*fn)
 /** Have the keeper let go of what an earlier server kept under keys that begin with `prefix`. */
 void supervisor_forget_kept(struct supervisor *sup, const char *prefix);
 
+/** The i-th service directory, or NULL; the directory of the logs, or NULL: they are in memory only. */
+const char *supervisor_service_dir(const struct supervisor *sup, size_t i);
+const char *supervisor_log_dir(const struct supervisor *sup);
+/** Why cgroups can't be used; NULL if they can. */
+const char *supervisor_no_cgroups(const struct supervisor *sup);
+
 /* --- looking ---------------------------------------------------------------------------------- */
 
 /** What a service is doing, beside what the core knows. Pointers are valid until the next call that changes services. */

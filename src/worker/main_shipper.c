@@ -28,10 +28,10 @@
 
 /* --- to the server -------------------------------------------------------------------------------- */
 
-static void tell(enum shipper_kind kind, uint32_t flags, const char *text)
+void shipper_tell(enum shipper_kind kind, uint32_t slot, uint32_t flags, const char *text)
 {
 	char message[sizeof(struct shipper_head) + DIAG_LINE_MAX];
-	struct shipper_head head = { .kind = kind, .flags = flags };
+	struct shipper_head head = { .kind = kind, .slot = slot, .flags = flags };
 	size_t len = strnlen(text, DIAG_LINE_MAX - 1);
 
 	memcpy(message, &head, sizeof(head));
@@ -43,7 +43,7 @@ static void tell(enum shipper_kind kind, uint32_t flags, const char *text)
 
 void shipper_say(enum diag_level level, const char *text)
 {
-	tell(SHIPPER_SAY, (uint32_t)level, text);
+	shipper_tell(SHIPPER_SAY, 0, (uint32_t)level, text);
 }
 
 /* --- flushing --------------------------------------------------------------------------------------- */
@@ -70,7 +70,7 @@ static void end_flush(struct shipper *s)
 		left += sink->run->queue.n;
 		state_publish(sink);
 	}
-	tell(SHIPPER_FLUSHED, (uint32_t)MIN(left, (uint64_t)UINT32_MAX), "");
+	shipper_tell(SHIPPER_FLUSHED, 0, (uint32_t)MIN(left, (uint64_t)UINT32_MAX), "");
 }
 
 static void on_flush_deadline(struct loop_timer *timer, void *data)
@@ -219,6 +219,9 @@ static void on_message(struct shipper *s, const char *message, size_t len, int f
 		step_ready(s);
 		shipper_settle(s);
 		break;
+	case SHIPPER_PROBE:
+		probe_told(s, head.slot, text, len);
+		break;
 	case SHIPPER_FLUSH:
 		begin_flush(s, head.flags);
 		break;
@@ -274,6 +277,7 @@ static int open_shipper(struct shipper *s)
 {
 	list_init(&s->services);
 	list_init(&s->sinks);
+	list_init(&s->probes);
 	s->state_fd = s->news_fd = -1;
 	s->loop = loop_new();
 	if (!s->loop)
@@ -293,6 +297,7 @@ static void close_shipper(struct shipper *s)
 	struct sink *sink;
 	struct service *service;
 
+	probes_fini(s);
 	LIST_FOREACH (sink, &s->sinks, node)
 		sink_free(sink);
 	LIST_FOREACH (service, &s->services, node)

@@ -15,6 +15,7 @@
 #define SHIPPER_TAGS_MAX 64
 
 struct net;
+struct probe;
 struct saving;
 struct transport;
 
@@ -60,6 +61,7 @@ struct sink {
 	struct ship_sink_state *state;
 	int aside_fd; /* -1: not open */
 	bool stepping;
+	struct probe *probe; /* it is there to be tried, once; NULL: an ordinary one */
 	/* shipper_files.c */
 	bool dirty; /* cursors have moved since they were saved */
 	struct loop_timer *save_timer;
@@ -79,6 +81,7 @@ struct shipper {
 	struct service **by_slot;
 	uint32_t by_slot_n;
 	struct list sinks;
+	struct list probes;
 	uint64_t random;
 	struct loop_timer *nap; /* news came: look again soon, rather than be told of each line */
 	struct loop_timer *flush_timer;
@@ -91,6 +94,8 @@ void transport_done(CURL *easy, CURLcode code, void *data);
 /* main_shipper.c */
 /** A line for the server's log. */
 void shipper_say(enum diag_level level, const char *text);
+/** A message to the server. */
+void shipper_tell(enum shipper_kind kind, uint32_t slot, uint32_t flags, const char *text);
 /** Something may be over: free services that are gone, answer a flush. */
 void shipper_settle(struct shipper *s);
 
@@ -121,6 +126,13 @@ void sink_replied(struct sink *sink, const struct ship_reply *reply, bool cut);
 void sink_written(struct sink *sink, size_t sent, const char *failed);
 /** Is everything that it had sent (or given up)? */
 bool sink_is_empty(const struct sink *sink);
+
+/* shipper_probe.c */
+/** Send one record to the receiver that `packed` describes, and tell the server what came of it, as question `id`. */
+void probe_told(struct shipper *s, uint32_t id, const char *packed, size_t len);
+/** Its sink has stepped: perhaps that was it. */
+void probe_stepped(struct probe *probe);
+void probes_fini(struct shipper *s);
 
 /* shipper_files.c */
 /** Cursors that an earlier shipper saved, where the shared memory has none. */

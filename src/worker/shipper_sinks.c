@@ -75,6 +75,8 @@ void sink_step(struct sink *sink)
 		;
 	sink->stepping = false;
 	state_publish(sink);
+	if (sink->probe)
+		probe_stepped(sink->probe);
 	shipper_settle(sink->shipper);
 }
 

@@ -13,7 +13,6 @@ import json
 import os
 import pathlib
 import pwd
-import re
 import shutil
 import socket
 import subprocess
@@ -23,9 +22,9 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+from harness.wait import wait_for
+
 PLACES = [p for p in os.environ.get("ZINIT_TEST_RECEIVERS", "").split(":") if p]
-SLOWNESS = float(os.environ.get("ZINIT_SLOWNESS", "1"))
-PAUSE = 0.02
 
 
 def program(name):
@@ -103,17 +102,20 @@ class Receiver:
                 self.process.wait()
 
     def look_until(self, predicate, timeout, what):
-        deadline = time.monotonic() + timeout * SLOWNESS
-        while not (answer := predicate()):
-            said = self.log.read_text(errors="replace")[-3000:] if self.log.exists() else ""
-            assert self.process.poll() is None, f"{self.name} ended with {self.process.returncode}:\n{said}"
-            assert time.monotonic() < deadline, f"{self.name}: not within {timeout} s: {what}\n{said}"
-            time.sleep(PAUSE)
-        return answer
+        def look():
+            assert self.process.poll() is None, f"{self.name} ended with {self.process.returncode}:\n{self.said()}"
+            return predicate()
+        try:
+            return wait_for(look, timeout, what)
+        except AssertionError as error:
+            raise AssertionError(f"{self.name}: {error}\n{self.said()}") from None
+
+    def said(self):
+        return self.log.read_text(errors="replace")[-3000:] if self.log.exists() else ""
 
     def wait(self, count, timeout=30):
         """Wait until it has `count` records."""
-        self.look_until(lambda: self.count() >= count, timeout, f"{count} records (it has {self.count()})")
+        self.look_until(lambda: self.count() >= count, timeout, f"{count} records")
 
     def count(self):
         return len(self.records())

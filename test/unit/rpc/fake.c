@@ -552,3 +552,39 @@ const char *ship_phase_name(enum ship_sink_phase phase)
 	(void)phase;
 	return "idle";
 }
+
+int ship_probe_start(struct supervisor *sup, const struct ship_settings *settings, ship_probe_fn fn, void *data,
+		     struct ship_probe **out)
+{
+	(void)sup;
+	(void)settings;
+	(void)fn;
+	(void)data;
+	(void)out;
+	return -EAGAIN;
+}
+
+void ship_probe_cancel(struct ship_probe *p)
+{
+	(void)p;
+}
+
+/* --- the installation --------------------------------------------------------------------------- */
+
+const char *supervisor_service_dir(const struct supervisor *sup, size_t i)
+{
+	(void)sup;
+	return i == 0 ? "/etc/zinit/services" : NULL;
+}
+
+const char *supervisor_log_dir(const struct supervisor *sup)
+{
+	(void)sup;
+	return NULL;
+}
+
+const char *supervisor_no_cgroups(const struct supervisor *sup)
+{
+	(void)sup;
+	return "there are none here";
+}
