@@ -44,17 +44,17 @@ def test_crash(server):
 
 def test_what_a_crash_leaves_behind(server):
     """The leader is gone; its child is looked at before anything is done to it."""
-    server.add("web", f"sleep 1000 & echo child $!; exit 3", restart="never", kill_mode="group")
+    server.add("web", "sleep 1000 & echo child $!; exit 3", restart="never", kill_mode="group")
     server.start()
     incident = wait_incident(server, "web", "crash")
     child = int(lines(incident, "web")[0].split()[1])
     assert incident["exit"]["code"] == 3 and "code 3" in incident["text"]
-    assert [(p["pid"], p["name"]) for p in incident["processes"]] == [(child, "sleep")]
+    assert [p["pid"] for p in incident["processes"]] == [child]  # perhaps a shell still, about to be sleep
     processes.kill(child)
 
 
 def test_no_incident_where_nothing_went_wrong(server):
-    server.add("web", f"trap 'exit 5' TERM; echo ready; while :; do sleep 0.05; done")
+    server.add("web", "trap 'exit 5' TERM; echo ready; while :; do sleep 0.05; done")
     server.add("once", "exit 0", oneshot=True)
     server.add("fine", "exit 4", oneshot=True, success_exit_codes=[4])
     server.start()

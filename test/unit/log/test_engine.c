@@ -281,6 +281,95 @@ static void test_slow_follower_is_told_what_is_gone(void **state)
 	rig_stop(&rig);
 }
 
+static int count_uncertain(const struct log_line *line, void *data)
+{
+	*(unsigned int *)data += (line->flags & LINE_UNCERTAIN) != 0;
+	return 0;
+}
+
+/* What came from both streams in one wake-up has no known order, and says so; one pipe for both has an order. */
+static void test_order_of_two_streams(void **state)
+{
+	struct log_service_opts opts = { 0 };
+	struct query_opts all = QUERY_OPTS_INIT;
+	struct rig rig = { 0 };
+	struct log_service *two;
+	struct log_service *one;
+	struct error err;
+	unsigned int uncertain = 0;
+	uint64_t lines = 0;
+	int out;
+	int errs;
+	int both;
+
+	(void)state;
+	rig_start(&rig, NULL);
+	two = rig_service(&rig, "two", &opts);
+	one = rig_service(&rig, "one", &opts);
+	out = rig_pipe(two, 1, LOG_STDOUT);
+	errs = rig_pipe(two, 1, LOG_STDERR);
+	both = rig_pipe(one, 1, LOG_STDOUT);
+	/* whether the reader wakes up between the two writes is its own affair: until it did not */
+	while (!uncertain && lines < 20000) {
+		assert_int_equal(fd_write_all(out, "a\n", 2), 0);
+		assert_int_equal(fd_write_all(errs, "b\n", 2), 0);
+		assert_int_equal(fd_write_all(both, "a\nb\n", 4), 0);
+		lines += 2;
+		RIG_WAIT(&rig, rig_lines_in_ring(two) == lines && rig_lines_in_ring(one) == lines);
+		all.last = 2;
+		assert_int_equal(log_memory(two, &all, count_uncertain, &uncertain, NULL, &err), 0);
+	}
+	assert_true(uncertain > 0);
+	uncertain = 0;
+	all.last = QUERY_ALL;
+	assert_int_equal(log_memory(one, &all, count_uncertain, &uncertain, NULL, &err), 0);
+	assert_int_equal(uncertain, 0);
+	close(out);
+	close(errs);
+	close(both);
+	rig_stop(&rig);
+}
+
+/* One that writes as fast as it can does not keep the reader from another. */
+static void test_flood_does_not_starve(void **state)
+{
+	struct log_service_opts opts = { 0 };
+	struct rig rig = { 0 };
+	struct log_service *flood;
+	struct log_service *quiet;
+	uint64_t before;
+	pid_t pid;
+	int loud_out;
+	int out;
+
+	(void)state;
+	rig_start(&rig, NULL);
+	flood = rig_service(&rig, "flood", &opts);
+	quiet = rig_service(&rig, "quiet", &opts);
+	loud_out = rig_pipe(flood, 1, LOG_STDOUT);
+	out = rig_pipe(quiet, 1, LOG_STDOUT);
+	pid = fork();
+	if (pid == 0) {
+		static const char block[4096] = { [99] = '\n', [4095] = '\n' };
+
+		while (fd_write_all(loud_out, block, sizeof(block)) == 0)
+			continue;
+		_exit(0);
+	}
+	RIG_WAIT(&rig, rig_lines_in_ring(flood) > 1000);
+	for (uint64_t i = 1; i <= 20; i++) {
+		before = rig_lines_in_ring(flood);
+		assert_int_equal(fd_write_all(out, "hello\n", 6), 0);
+		RIG_WAIT(&rig, rig_lines_in_ring(quiet) == i);
+		RIG_WAIT(&rig, rig_lines_in_ring(flood) > before);
+	}
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	close(loud_out);
+	close(out);
+	rig_stop(&rig);
+}
+
 static void test_own_lines(void **state)
 {
 	struct rig rig = { 0 };
@@ -361,6 +450,8 @@ int main(void)
 		cmocka_unit_test(test_idle_costs_nothing),
 		cmocka_unit_test(test_follow_from_a_snapshot),
 		cmocka_unit_test(test_slow_follower_is_told_what_is_gone),
+		cmocka_unit_test(test_order_of_two_streams),
+		cmocka_unit_test(test_flood_does_not_starve),
 		cmocka_unit_test(test_own_lines),
 		cmocka_unit_test(test_names_are_unique),
 		cmocka_unit_test(test_adopted_ring_has_its_lines),

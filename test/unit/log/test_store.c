@@ -638,6 +638,45 @@ static void test_flood_of_many_drops_nothing(void **state)
 	testing_dir_remove(dir);
 }
 
+/* A file system that is mounted read-only: the service goes on, the error is told, and all is stored when it may be. */
+static void test_read_only_disk(void **state)
+{
+	struct log_service_opts opts = { .store = true };
+	struct rig rig = { 0 };
+	struct log_service *svc;
+	struct rig_numbers n;
+	struct log_stats st;
+	char dir[32];
+	char logs[64];
+	int out;
+
+	(void)state;
+	testing_dir_make(dir);
+	if (mount("tmpfs", dir, "tmpfs", MS_RDONLY, "size=1m") < 0) {
+		testing_dir_remove(dir);
+		skip();
+	}
+	(void)snprintf(logs, sizeof(logs), "%s/logs", dir);
+	rig_start(&rig, logs);
+	svc = rig_service(&rig, "web", &opts);
+	out = rig_pipe(svc, 1, LOG_STDOUT);
+	write_numbers(out, 0, 100);
+	RIG_WAIT(&rig, rig_lines_in_ring(svc) == 100);
+	RIG_WAIT(&rig, (log_service_stats(svc, &st), st.store_error == EROFS));
+	assert_int_equal(mount(NULL, dir, NULL, MS_REMOUNT, "size=1m"), 0);
+	rig_wait_stored(&rig, svc);
+	log_service_stats(svc, &st);
+	assert_int_equal(st.store_error, 0);
+	assert_int_equal(st.store_dropped, 0);
+	close(out);
+	rig_stop(&rig);
+	n = stored_numbers(logs, "web", 0);
+	assert_int_equal(n.lines, 100);
+	assert_int_equal(n.wrong, 0);
+	assert_int_equal(umount(dir), 0);
+	testing_dir_remove(dir);
+}
+
 static void test_directory_that_can_not_be_made(void **state)
 {
 	struct rig rig = { 0 };
@@ -753,6 +792,7 @@ int main(void)
 		cmocka_unit_test(test_runs_that_wait_are_bounded),
 		cmocka_unit_test(test_end_does_not_wait_for_a_hanging_disk),
 		cmocka_unit_test(test_flood_of_many_drops_nothing),
+		cmocka_unit_test(test_read_only_disk),
 		cmocka_unit_test(test_directory_that_can_not_be_made),
 		cmocka_unit_test(test_killed_store_loses_and_doubles_nothing),
 	};
