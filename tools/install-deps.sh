@@ -10,6 +10,11 @@ test="$build $demo clang libclang-rt-14-dev llvm libcmocka-dev python3 python3-p
 	python3-pytest-timeout python3-prometheus-client postgresql procps psmisc strace util-linux socat shellcheck codespell mypy
 	scdoc mandoc openssl rsyslog haproxy clickhouse-server"
 
+# The virtual machine of test/vm.
+if [ "$(uname -m)" = x86_64 ]; then
+	test="$test qemu-system-x86 linux-image-cloud-amd64 busybox-static"
+fi
+
 policy=/usr/sbin/policy-rc.d
 made_policy=
 

@@ -25,6 +25,8 @@
 #define DEPTH_MAX 16
 /* cpu.max: share of this many microseconds */
 #define CPU_PERIOD 100000U
+/* Where we are ourselves in a tree that was given to us. */
+#define LEAF "zinit-server"
 
 #ifndef CGROUP2_SUPER_MAGIC
 #define CGROUP2_SUPER_MAGIC 0x63677270
@@ -158,6 +160,15 @@ static int own_cgroup(const char *mount, char *out, size_t size)
 	return 0;
 }
 
+/* A later server of the same keeper begins in the leaf: its base is above. */
+static void strip_leaf(char *path)
+{
+	char *slash = strrchr(path, '/');
+
+	if (slash && strcmp(slash + 1, LEAF) == 0)
+		*slash = '\0';
+}
+
 /* The directory under which ours is made. */
 static int find_base(char *out, size_t size, struct error *err)
 {
@@ -168,33 +179,51 @@ static int find_base(char *out, size_t size, struct error *err)
 			continue;
 		if (own_cgroup(mounts[i], out, size) < 0 || access(out, F_OK) < 0)
 			(void)str_copy(out, size, mounts[i]); /* a container that sees its own tree under another name */
+		strip_leaf(out);
 		return 0;
 	}
 	return error_set(err, ENOENT, "cgroups are not used: no cgroup v2 at /sys/fs/cgroup or /sys/fs/cgroup/unified");
 }
 
 /*
- * Enable what there is for the children of `dir`. A cgroup that has processes of its own can't give controllers to its
- * children (EBUSY): then those move into a leaf, which is allowed in a delegated tree; at the root of all it is not needed.
+ * A cgroup that has processes of its own can't give all controllers to its children, and those that it can give make it one of
+ * threads, whose children nobody can enter. So we and the keeper move into a leaf. The root of all is exempt.
  */
-static void enable_controllers(const char *dir, const char *leaf)
+static void leave(const char *dir, pid_t keeper)
 {
+	char path[PATH_MAX];
+	char text[24];
+
+	if (snprintf(path, sizeof(path), "%s/cgroup.type", dir) >= (int)sizeof(path) || access(path, F_OK) < 0 ||
+	    snprintf(path, sizeof(path), "%s/" LEAF, dir) >= (int)sizeof(path))
+		return;
+	(void)mkdir(path, 0755);
+	(void)write_text(path, "cgroup.procs", "0");
+	(void)snprintf(text, sizeof(text), "%d", (int)keeper);
+	if (keeper > 0)
+		(void)write_text(path, "cgroup.procs", text);
+}
+
+static bool has_processes(const char *dir)
+{
+	AUTO(strbuf_fini) struct strbuf text = STRBUF(FILE_MAX_BYTES);
+	char path[PATH_MAX];
+
+	if (snprintf(path, sizeof(path), "%s/cgroup.type", dir) >= (int)sizeof(path) || access(path, F_OK) < 0)
+		return false; /* the root of all, where they do no harm */
+	return read_text(dir, "cgroup.procs", &text) < 0 || text.len > 0;
+}
+
+/* Enable what there is for the children of `dir`; with strangers in it, nothing: its children can then be entered, at least. */
+static void enable_controllers(const char *dir)
+{
+	if (has_processes(dir))
+		return;
 	for (size_t i = 0; i < CGROUP_CONTROLLER_N; i++) {
 		char text[16];
-		int r;
 
 		(void)snprintf(text, sizeof(text), "+%s", controllers[i]);
-		r = write_text(dir, "cgroup.subtree_control", text);
-		if (r == -EBUSY && leaf) {
-			char path[PATH_MAX];
-
-			if (snprintf(path, sizeof(path), "%s/%s", dir, leaf) >= (int)sizeof(path))
-				return;
-			(void)mkdir(path, 0755);
-			(void)write_text(path, "cgroup.procs", "0");
-			leaf = NULL;
-			(void)write_text(dir, "cgroup.subtree_control", text);
-		}
+		(void)write_text(dir, "cgroup.subtree_control", text);
 	}
 }
 
@@ -214,7 +243,7 @@ static int lock_directory(const char *path, int how)
 	return fd >= 0 && flock(fd, how | LOCK_NB) == 0 ? fd_steal(&fd) : -1;
 }
 
-struct cgroup_root *cgroup_root_open(const char *base, const char *name, struct error *err)
+struct cgroup_root *cgroup_root_open(const char *base, const char *name, pid_t keeper, struct error *err)
 {
 	AUTO(strbuf_fini) struct strbuf text = STRBUF(FILE_MAX_BYTES);
 	struct cgroup_root *root;
@@ -232,13 +261,15 @@ struct cgroup_root *cgroup_root_open(const char *base, const char *name, struct 
 		(void)error_set(err, ENOMEM, "cgroups are not used: out of memory");
 		return NULL;
 	}
-	enable_controllers(path, "zinit-server");
+	if (!base)
+		leave(path, keeper);
+	enable_controllers(path);
 	if (mkdir(root->path, 0755) < 0 && errno != EEXIST) {
 		(void)error_set(err, errno, "cgroups are not used: cannot make '%s': %s", root->path, strerror(errno));
 		root_free(root);
 		return NULL;
 	}
-	enable_controllers(root->path, NULL);
+	enable_controllers(root->path);
 	if (read_text(root->path, "cgroup.subtree_control", &text) < 0 || access(root->path, W_OK) < 0) {
 		(void)error_set(err, EACCES, "cgroups are not used: '%s' is not ours to manage", root->path);
 		root_free(root);

@@ -38,10 +38,10 @@ struct cgroup_stats {
 };
 
 /**
- * Find or make the subtree `name` ("zinit") that services go under. `base` is NULL, or a directory to use instead of the search (tests, settings).
+ * Find or make the subtree `name` ("zinit") that services go under. `keeper` (0: none) is moved into the leaf along with us, where there has to be one. `base` is NULL, or a directory to use instead of the search (tests, settings).
  * Returns NULL if cgroups can't be used: `err` then says why, in one sentence for the log, and is no failure of the server.
  */
-struct cgroup_root *cgroup_root_open(const char *base, const char *name, struct error *err);
+struct cgroup_root *cgroup_root_open(const char *base, const char *name, pid_t keeper, struct error *err);
 /** Close it; with `remove`, also remove the subtree if it is empty. NULL is fine. */
 void cgroup_root_close(struct cgroup_root *root, bool remove);
 /**

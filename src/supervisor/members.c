@@ -56,7 +56,7 @@ void cgroups_open(struct supervisor *sup)
 	char name[64];
 
 	(void)snprintf(name, sizeof(name), "zinit-%d-%llx", (int)getppid(), (unsigned long long)sup->tag_instance);
-	sup->cgroups = cgroup_root_open(NULL, name, &sup->no_cgroups);
+	sup->cgroups = cgroup_root_open(NULL, name, getppid(), &sup->no_cgroups);
 	if (sup->cgroups)
 		sweep_stale(sup);
 	else

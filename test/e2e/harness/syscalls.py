@@ -37,7 +37,7 @@ class Scenario:
         self.runs = {name: server.dir / f"runs-{name}" for name in "ab"}
         for path in self.runs.values():
             path.write_text("0\n")
-        server.add("keep", "exec sleep 1002")
+        server.add("keep", "exec sleep 1000002")
         server.add("a", UP_AND_DOWN, status="stop", stop_timeout_ms=5000, env={"FILE": str(self.runs["a"])})
         server.add("b", RUN + "echo up $n; exec sleep 1004", status="stop", pre_start=["true"], post_stop=["echo post"],
                    env={"FILE": str(self.runs["b"])})

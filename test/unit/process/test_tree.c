@@ -272,7 +272,7 @@ static void test_cgroup_files(void **state)
 	assert_int_equal(mkdir(dir, 0755), 0);
 	/* "+memory" and the like are written over the beginning */
 	fake(root_dir, "cgroup.subtree_control", "12345678 cpu memory pids xio");
-	root = cgroup_root_open(base, "zinit", &err);
+	root = cgroup_root_open(base, "zinit", 0, &err);
 	assert_non_null(root);
 	assert_true(cgroup_root_has(root, CGROUP_MEMORY));
 	assert_false(cgroup_root_has(root, CGROUP_IO));
@@ -289,7 +289,7 @@ static void test_cgroup_files(void **state)
 	cgroup_root_close(root, false);
 	cgroup_close(cg);
 	fake(root_dir, "cgroup.subtree_control", "12345678 cpu");
-	root = cgroup_root_open(base, "zinit", &err);
+	root = cgroup_root_open(base, "zinit", 0, &err);
 	cg = cgroup_open(root, "web", &err);
 	assert_non_null(cg);
 	limits.cpu_max_pct = 50;
@@ -312,7 +312,7 @@ static void test_cgroup_files(void **state)
 	assert_int_equal(stats.oom_kills, 2);
 	cgroup_close(cg);
 	cgroup_root_close(root, false);
-	assert_null(cgroup_root_open("/proc/nope", "zinit", &err));
+	assert_null(cgroup_root_open("/proc/nope", "zinit", 0, &err));
 	assert_non_null(strstr(err.msg, "cgroups are not used"));
 }
 
@@ -325,7 +325,7 @@ static void on_populated(bool populated, void *data)
 static void test_cgroup(void **state)
 {
 	struct error err = { 0 };
-	struct cgroup_root *root = cgroup_root_open(NULL, "zinit-test-tree", &err);
+	struct cgroup_root *root = cgroup_root_open(NULL, "zinit-test-tree", 0, &err);
 	struct cgroup_limits limits = { .memory_max = 64U << 20, .pids_max = 20, .cpu_max_pct = 50 };
 	struct spawn_stack *stack;
 	struct spawn_request r = SPAWN_REQUEST;

@@ -240,7 +240,7 @@ static struct cgroup *make_cgroup(struct cgroup_root **out_root, const char *ani
 	struct cgroup *cg;
 
 	(void)snprintf(name, sizeof(name), "zinit-test-%d", getpid());
-	*out_root = cgroup_root_open(NULL, name, &err);
+	*out_root = cgroup_root_open(NULL, name, 0, &err);
 	MUST(*out_root);
 	cg = cgroup_open(*out_root, animal, &err);
 	MUST(cg);
@@ -351,7 +351,7 @@ static void test_as_a_user(void **state)
 static void test_with_cgroups(void **state)
 {
 	struct error err = { 0 };
-	struct cgroup_root *root = cgroup_root_open(NULL, "zinit-test-probe", &err);
+	struct cgroup_root *root = cgroup_root_open(NULL, "zinit-test-probe", 0, &err);
 
 	(void)state;
 	if (!root)
