@@ -81,7 +81,21 @@ static void every_state_has_its_sentence(void **state)
 	world_fini(&w);
 }
 
-enum fault { FAULT_SPAWN, FAULT_EXIT, FAULT_SLOW, FAULT_STOP, FAULT_N };
+/* One for each reason of a failure, for what is blocked, and for what is down because somebody wants it so. */
+enum fault {
+	FAULT_SPAWN,
+	FAULT_EXIT,
+	FAULT_SIGNAL,
+	FAULT_SLOW,      /* it does not come up, and its time is not over yet */
+	FAULT_START,     /* … and it is */
+	FAULT_HEALTHY,   /* its health check fails before it is ready */
+	FAULT_PRE_START,
+	FAULT_NOBODY,    /* it requires what does not exist */
+	FAULT_BACKOFF,   /* it crashed, and will be tried again */
+	FAULT_PROCESS,   /* a foreign process is in its way */
+	FAULT_STOP,
+	FAULT_N
+};
 
 static unsigned int draw(uint64_t *seed, unsigned int below)
 {
@@ -104,16 +118,40 @@ static bool reaches(const struct world *w, uint32_t from, uint32_t to)
 	return false;
 }
 
-static void inject(struct world *w, uint32_t faulty, enum fault fault)
+static void end_stop(struct world *w, uint32_t faulty)
 {
 	uint64_t run = core_record(w->core, faulty)->run;
 
-	if (fault == FAULT_SPAWN)
-		world_send(w, (struct core_event){ .kind = EV_SPAWN_FAILED, .id = faulty, .run = run, .error = ENOENT });
-	if (fault == FAULT_EXIT)
-		world_send(w, (struct core_event){ .kind = EV_EXITED, .id = faulty, .run = run, .code = 9 });
-	if (fault == FAULT_STOP)
-		world_send(w, (struct core_event){ .kind = EV_STOP, .id = faulty, .rule = RULE_ASKED, .uid = 5 });
+	world_send(w, (struct core_event){ .kind = EV_EXITED, .id = faulty, .run = run, .code = -1, .signal = 15 });
+	world_send(w, (struct core_event){ .kind = EV_GONE, .id = faulty, .run = run });
+}
+
+static void inject(struct world *w, uint32_t faulty, enum fault fault)
+{
+	static const struct core_event events[FAULT_N] = {
+		[FAULT_SPAWN] = { .kind = EV_SPAWN_FAILED, .error = ENOENT },
+		[FAULT_EXIT] = { .kind = EV_EXITED, .code = 9 },
+		[FAULT_SIGNAL] = { .kind = EV_EXITED, .code = -1, .signal = 11 },
+		[FAULT_START] = { .kind = EV_TIMER, .timer = TIMER_START },
+		[FAULT_HEALTHY] = { .kind = EV_HEALTH, .attempts = 3 },
+		[FAULT_PRE_START] = { .kind = EV_PRE_START_FAILED, .code = 2 },
+		[FAULT_BACKOFF] = { .kind = EV_EXITED, .code = 9 },
+		[FAULT_PROCESS] = { .kind = EV_FILTERS },
+		[FAULT_STOP] = { .kind = EV_STOP, .rule = RULE_ASKED, .uid = 5 },
+	};
+	struct core_event ev = events[fault];
+
+	if (ev.kind == EV_NONE)
+		return;
+	ev.id = faulty;
+	ev.run = core_record(w->core, faulty)->run;
+	if (fault == FAULT_START || fault == FAULT_HEALTHY)
+		world_send(w, (struct core_event){ .kind = EV_SPAWNED, .id = faulty, .run = ev.run, .pid = 1 });
+	if (fault == FAULT_START)
+		w->now += 30 * SEC;
+	world_send(w, ev);
+	if (fault == FAULT_START || fault == FAULT_HEALTHY)
+		end_stop(w, faulty);
 }
 
 /* All processes come up at once, except that of `faulty`, which is left for inject(). */
@@ -132,13 +170,12 @@ static void spawn_all_but(struct world *w, uint32_t faulty)
 	}
 }
 
-static void one_random_graph(uint64_t seed)
+static void one_random_graph(uint64_t seed, enum fault fault)
 {
 	struct world w;
 	struct why_step steps[64];
 	unsigned int n = 2 + draw(&seed, 30);
 	uint32_t faulty = draw(&seed, n);
-	enum fault fault = (enum fault)draw(&seed, FAULT_N);
 	struct service_policy p = world_policy();
 
 	world_init(&w);
@@ -155,6 +192,12 @@ static void one_random_graph(uint64_t seed)
 				len += (size_t)snprintf(deps + len, sizeof(deps) - len, "%srequires:s%u", len ? " " : "", j);
 		}
 		p.target = i != faulty && draw(&seed, 6) == 0;
+		p.has_readiness = i == faulty && (fault == FAULT_START || fault == FAULT_HEALTHY);
+		p.has_pre_start = i == faulty && fault == FAULT_PRE_START;
+		p.has_filters = i == faulty && fault == FAULT_PROCESS;
+		p.restart = i == faulty && fault == FAULT_BACKOFF ? RESTART_ALWAYS : RESTART_NEVER;
+		if (i == faulty && fault == FAULT_NOBODY)
+			(void)snprintf(deps + len, sizeof(deps) - len, "%srequires:nobody", len ? " " : "");
 		(void)world_add_deps(&w, name, p, deps);
 	}
 	load_all(&w);
@@ -173,8 +216,10 @@ static void one_random_graph(uint64_t seed)
 static void the_injected_fault_is_the_root(void **state)
 {
 	(void)state;
-	for (uint64_t seed = 1; seed <= 500; seed++)
-		one_random_graph(seed);
+	for (uint64_t seed = 1; seed <= 500; seed++) {
+		for (int fault = 0; fault < FAULT_N; fault++)
+			one_random_graph(seed, (enum fault)fault);
+	}
 }
 
 int main(void)
