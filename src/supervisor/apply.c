@@ -42,8 +42,19 @@ static void set_path(struct unit *unit)
 	unit->path = strdup(path);
 }
 
+/* A definition that was read from a record does not know its file, but the change does. */
+static bool keep_path(struct unit *unit, const struct change *c, bool has_path)
+{
+	if (!c->path || has_path)
+		return false;
+	free(unit->path);
+	unit->path = strdup(c->path);
+	return true;
+}
+
 static int define_new(struct supervisor *sup, struct change *c, const struct actor *by, struct error *err)
 {
+	bool has_path = c->config->path;
 	struct unit *unit;
 	int r;
 
@@ -55,10 +66,10 @@ static int define_new(struct supervisor *sup, struct change *c, const struct act
 	}
 	events_publish(&sup->events);
 	c->config = NULL;
-	if (c->write_file) {
+	if (c->write_file)
 		set_path(unit);
+	if (c->write_file || keep_path(unit, c, has_path))
 		(void)unit_put_definition(unit, unit->config, DEFINITION_NOW);
-	}
 	return 0;
 }
 
@@ -117,6 +128,8 @@ static int define(struct supervisor *sup, struct change *c, const struct actor *
 		return c->config ? define_new(sup, c, by, err) : 0;
 	if (c->write_file)
 		set_path(unit);
+	else if (c->config)
+		(void)keep_path(unit, c, c->config->path);
 	return c->kind == CHANGE_KEEP || !c->config ? 0 : redefine(unit, c, err);
 }
 

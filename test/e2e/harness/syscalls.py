@@ -189,6 +189,8 @@ class Changes(Scenario):
             self.settle(n)
         else:
             wait_for(lambda: patiently(self.server.answers), 10, "a new server answers")
+            for name in "abd":  # a definition that waits for the end of a process is not in force yet
+                patiently(lambda: self.server.rpc("service.wait", {"name": name, "timeout_ms": 10000}))
         found = self.versions()
         assert found in ([n, n], [n - 1, n - 1]), (point, n, found)
         if found != [n, n]:
