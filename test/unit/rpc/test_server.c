@@ -351,6 +351,38 @@ static void test_who_does_not_read_is_throttled(void **state)
 	rig_stop(&rig);
 }
 
+/* Time is moved instead of waited for: what the sweep sees is a client that has taken nothing for RPC_STALL. */
+static void test_who_takes_nothing_is_dropped(void **state)
+{
+	static const char request[] = CALL("rpc.discover", "{}");
+	struct rpc_conn *conn;
+	struct rig rig;
+	int deaf;
+	int fd;
+
+	(void)state;
+	rig_start(&rig);
+	deaf = client(&rig);
+	for (int idle = 0; idle < 50;) {
+		idle = send(deaf, request, sizeof(request) - 1, MSG_NOSIGNAL) > 0 ? 0 : idle + 1;
+		assert_int_equal(loop_once(rig.loop, 0), 0);
+	}
+	fd = client(&rig);
+	expect(&rig, fd, CALL("system.ping", "{}"), "version", "");
+	LIST_FOREACH (conn, &rig.server->conns, node) {
+		if (conn->stalled_since)
+			conn->stalled_since -= RPC_STALL;
+	}
+	loop_timer_arm(rig.server->sweep_timer, loop_now(rig.loop));
+	for (int i = 0; i < PATIENCE_ROUNDS && rig.server->conns_n > 1; i++)
+		assert_int_equal(loop_once(rig.loop, 0), 0);
+	assert_int_equal(rig.server->conns_n, 1);
+	expect(&rig, fd, CALL("system.ping", "{}"), "version", "");
+	(void)close(deaf);
+	(void)close(fd);
+	rig_stop(&rig);
+}
+
 static void test_many_idle_connections_cost_little(void **state)
 {
 	struct rig rig;
@@ -569,6 +601,7 @@ int main(void)
 		cmocka_unit_test(test_events),
 		cmocka_unit_test(test_follow),
 		cmocka_unit_test(test_who_does_not_read_is_throttled),
+		cmocka_unit_test(test_who_takes_nothing_is_dropped),
 		cmocka_unit_test(test_many_idle_connections_cost_little),
 		cmocka_unit_test(test_listen),
 	};
