@@ -29,6 +29,8 @@
 #define LIMIT_RPC_SUBSCRIPTIONS 256
 /* Number of a descriptor that a service is given beside its first three ("fd:N"): each is moved on its own at every spawn. */
 #define LIMIT_SERVICE_FD 63
+/* Files that services watch, all together: each is looked at whenever one of them changed. */
+#define LIMIT_WATCHES 4096
 /* Services of one server: sizes tables that must not grow without bound. */
 #define LIMIT_SERVICES 100000
 

@@ -186,9 +186,11 @@ static const struct cfg_key service_rows[] = {
 	  .since = "0.3.9",
 	  .doc = "Whether those foreign processes are killed rather than waited for." },
 	{ "watch", CFG_STRINGS, AT(watch), .apply = APPLY_LIVE, .since = "0.4",
-	  .doc = "Files whose change restarts or reloads the service." },
+	  .doc = "Files (absolute paths; they may come later) whose change restarts or reloads the service." },
 	{ "watch_action", CFG_ENUM, AT(watch_action), .dflt = "restart", .choices = watch_actions,
-	  .apply = APPLY_LIVE, .since = "0.4", .doc = "What a change of a watched file does." },
+	  .apply = APPLY_LIVE, .since = "0.4",
+	  .doc = "What a change of a watched file does while the service is wanted up: restart it, or reload it "
+		 "as `zinit reload NAME` does." },
 	{ "process_filter", CFG_TOMBSTONE, CFG_NO_FIELD, .doc = "use process_filters, a list" },
 	{ "test", CFG_TOMBSTONE, CFG_NO_FIELD,
 	  .doc = "use [health] with type = \"exec\" and target" },

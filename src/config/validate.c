@@ -3,6 +3,7 @@
 #include "config/validate.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
@@ -194,6 +195,10 @@ static void validate_lifecycle(struct decoder *d, const struct doc_node *root,
 	    doc_get(lifecycle, "restart_delay_max_ms", strlen("restart_delay_max_ms")))
 		FAIL(d, root, "lifecycle.restart_delay_max_ms",
 		     "must be at least restart_delay_ms (%u)", c->restart_delay_ms);
+	for (const char *const *path = c->watch; path && *path; path++) {
+		if (**path != '/' || strlen(*path) >= PATH_MAX)
+			FAIL(d, root, "service.watch", "expected absolute paths, found \"%.200s\"", *path);
+	}
 	if (c->schedule && !validate_schedule(c->schedule))
 		FAIL(d, root, "lifecycle.schedule",
 		     "expected five cron fields such as \"0 3 * * *\", or \"@every 10m\", found "

@@ -168,6 +168,7 @@ static void begin(struct supervisor *sup, const struct change *c, const struct a
 	if (!unit->intent.loaded) {
 		unit_loaded(unit, RULE_CONFIG, by->uid);
 		schedule_open(unit);
+		watches_open(unit);
 		return;
 	}
 	/* one that is being stopped stays down, unless it was about to be removed */

@@ -43,6 +43,8 @@ struct ship_link;
 struct probes;
 struct task;
 struct unit_schedule;
+struct unit_watches;
+struct watcher;
 
 /* What the flight recorder keeps in mind of a service. */
 struct unit_incidents {
@@ -80,6 +82,7 @@ struct unit {
 	usec_t extended_until; /* it asked for more time: its start or stop time-out is not before that; 0: it did not */
 	struct unit_schedule *schedule; /* NULL: none */
 	struct timetable timetable;
+	struct unit_watches *watches; /* NULL: none */
 	struct intent intent;
 	uint16_t unhealthy; /* as in the saved record */
 	uint64_t event;     /* as in the saved record */
@@ -146,6 +149,7 @@ struct supervisor {
 	uint32_t journal_slot; /* of the keeper: changes that are being carried out */
 	int clock_fd; /* tells that the wall clock was set; -1: no service has a schedule */
 	struct loop_io *clock_io;
+	struct watcher *watcher; /* NULL: no service watches files */
 	struct loop_timer *shutdown_timer;
 	struct core_event *queue; /* events that came while effects were carried out */
 	size_t queue_n, queue_cap;
@@ -352,6 +356,14 @@ void schedule_settle(struct unit *unit);
 /** Wall clock; 0: none will come. */
 ts_ns schedule_next_run(const struct unit *unit);
 void schedules_fini(struct supervisor *sup);
+
+/* watches.c */
+/** Watch the files of the unit's configuration from now on. */
+void watches_open(struct unit *unit);
+/** Before its configuration goes. */
+void watches_close(struct unit *unit);
+/** All units are gone. */
+void watches_fini(struct supervisor *sup);
 
 /* filters.c */
 /** Is there no foreign process that matches process_filters (any more: kill_others kills them)? */

@@ -165,6 +165,7 @@ static void go_on(struct unit *unit)
 	if (!unit->intent.loaded)
 		unit_loaded(unit, RULE_BOOT, 0);
 	schedule_open(unit);
+	watches_open(unit);
 	if (unit->intent.removing) {
 		(void)supervisor_feed(unit->sup, &event);
 	} else if (unit->next && !core_is_active(core, unit->id)) {

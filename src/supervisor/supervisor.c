@@ -396,6 +396,7 @@ void supervisor_free(struct supervisor *sup)
 	upgrade_fini(sup);
 	ship_fini(sup);
 	schedules_fini(sup);
+	watches_fini(sup);
 	stopper_free(sup->stopper);
 	prober_free(sup->prober);
 	spawner_free(sup->spawner);

@@ -197,6 +197,8 @@ int unit_set_config(struct unit *unit, struct service_config *config, struct err
 	probes_config_changed(unit);
 	ship_changed(sup);
 	schedule_config_changed(unit, old);
+	watches_close(unit);
+	watches_open(unit);
 	unit_check_limits(unit);
 	unit_apply_limits(unit);
 	unit_set_log_options(unit);
@@ -217,6 +219,7 @@ void unit_free(struct unit *unit)
 	list_remove(&unit->draining);
 	task_cancel(unit);
 	schedule_close(unit);
+	watches_close(unit);
 	probes_free(unit, core_is_shutting_down(unit->sup->core));
 	stop_free(unit->stop);
 	loop_timer_free(unit->timer);

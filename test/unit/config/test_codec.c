@@ -100,7 +100,7 @@ static void test_random_files_come_back(void **state)
 		"status = \"ignore\"\n",
 		"class = \"system\"\n",
 		"dir = \"\"\n",
-		"watch = [\"\\u007f\"]\n",
+		"watch = [\"/\\u007f\"]\n",
 	};
 	static const char *const lifecycle[] = {
 		"",

@@ -67,6 +67,7 @@ static const struct wrong wrongs[] = {
 	{ "service", "supplementary_groups = \"a\"", 24,
 	  "supplementary_groups: expected a list of strings, found \"a\"" },
 	{ "service", "process_filters = [2]", 20, "process_filters: expected a string, found 2" },
+	{ "service", "watch = [\"x.conf\"]", 9, "watch: expected absolute paths, found \"x.conf\"" },
 	{ "service", "watch = 2", 9, "watch: expected a list of strings, found 2" },
 	{ "service", "ports = [80, 70000]", 14, "ports: expected 0 to 65535, found 70000" },
 	{ "service", "ports = [-1]", 10, "ports: expected 0 to 65535, found -1" },
