@@ -144,6 +144,7 @@ struct supervisor {
 	struct service_dir *dirs;
 	size_t dirs_n;
 	struct list invalid;
+	bool invalid_unknown; /* taken over: the list is made when somebody asks for it */
 	struct list trials; /* units whose definition is on trial */
 	struct loop_timer *trial_timer;
 	uint32_t journal_slot; /* of the keeper: changes that are being carried out */

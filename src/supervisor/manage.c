@@ -28,6 +28,7 @@ static void invalid_clear(struct supervisor *sup)
 
 	LIST_FOREACH (invalid, &sup->invalid, node)
 		invalid_free(invalid);
+	sup->invalid_unknown = false;
 }
 
 static void invalid_add(struct supervisor *sup, const char *path, const char *name, const char *message)

@@ -466,6 +466,8 @@ bool supervisor_invalid_next(const struct supervisor *sup, size_t *pos, const ch
 	const struct invalid *invalid;
 	size_t i = 0;
 
+	if (sup->invalid_unknown)
+		manage_scan_invalid((struct supervisor *)(uintptr_t)sup);
 	LIST_FOREACH (invalid, &sup->invalid, node) {
 		if (i++ < *pos)
 			continue;
