@@ -162,7 +162,8 @@ static const struct cfg_key service_rows[] = {
 	  .doc = "How gladly the kernel kills it when memory is short; unset: the server's." },
 	{ "rlimits", CFG_RLIMITS, AT(rlimits), .apply = APPLY_RESTART, .since = "0.4",
 	  .doc = "Resource limits by name (nofile, core …): a number, \"infinity\", or [soft, "
-		 "hard]." },
+		 "hard]. Leave out locks, which Linux does not enforce: it holds the mark by which the "
+		 "service's processes are found, and a value set here replaces the mark." },
 	{ "no_new_privileges", CFG_BOOL, AT(no_new_privileges), .dflt = "false",
 	  .apply = APPLY_RESTART, .since = "0.4",
 	  .doc = "Whether the process can gain privileges by execve(2) (set-user-ID files) no "
