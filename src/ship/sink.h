@@ -38,7 +38,7 @@ struct ship_source {
 struct ship_ops {
 	/** `source->done` has moved. */
 	void (*moved)(struct ship_source *source, void *data);
-	/** Keep a line that the receiver refused, and why. Returns false if it could not be kept; it is counted anyway. */
+	/** Keep a line (or a gap record) that the receiver refused, and why. Returns false if it could not be kept; it is counted anyway. */
 	bool (*aside)(const struct ship_line *line, const char *why, void *data);
 	/** For the log; at most one of each kind in ten seconds. */
 	void (*say)(enum diag_level level, const char *text, void *data);

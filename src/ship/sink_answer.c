@@ -204,9 +204,7 @@ static void set_aside(struct ship_run *run, size_t i, const char *why)
 {
 	const struct ship_line *line = ship_queue_line(&run->queue, i);
 
-	if (is_gap(line))
-		return;
-	run->counts.aside++;
+	run->counts.aside += !is_gap(line);
 	(void)run->ops->aside(line, why, run->data);
 }
 

@@ -226,6 +226,8 @@ bool files_set_aside(struct sink *sink, const struct ship_line *line, const char
 	(void)strbuf_addf(&out, ",\"stream\":\"%s\",\"id\":\"%016llx-%llu\"", log_stream_name((enum log_stream)line->stream),
 			  (unsigned long long)line->ring, (unsigned long long)line->sequence);
 	add_member(&out, "refused", why, strlen(why));
+	if (line->flags & LINE_LOST)
+		(void)strbuf_addf(&out, ",\"lost\":%llu", (unsigned long long)line->lost);
 	add_member(&out, "content", line->text, line->len);
 	(void)strbuf_puts(&out, "}\n");
 	if (out.failed || fstat(sink->aside_fd, &st) < 0 || (uint64_t)st.st_size + out.len > LIMIT_SHIP_ASIDE)
