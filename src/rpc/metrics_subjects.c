@@ -11,7 +11,9 @@
 #include "process/stats.h"
 #include "rpc/conn.h"
 #include "rpc/metrics.h"
+#include "rpc/metrics_ship.h"
 #include "service/core.h"
+#include "supervisor/ship.h"
 
 static const char *state_label(size_t i)
 {
@@ -119,6 +121,7 @@ static const struct metric process_rows[] = {
 
 static int gather_processes(const struct metric_question *q, struct metric_subject *out)
 {
+	unsigned int starts;
 	const struct {
 		const char *name;
 		pid_t pid;
@@ -126,6 +129,7 @@ static int gather_processes(const struct metric_question *q, struct metric_subje
 		{ "server", getpid() },
 		{ "keeper", getppid() },
 		{ "prober", supervisor_prober_pid(q->call->server->supervisor) },
+		{ "shipper", ship_pid(q->call->server->supervisor, &starts) },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(processes); i++) {
@@ -367,6 +371,6 @@ const struct metric_source metric_sources[] = {
 	{ ROWS(service_rows), SVC_N, gather_services },
 	{ ROWS(check_rows), CHECK_N, gather_checks },
 	{ ROWS(log_rows), LOG_N, gather_logs },
-	/* shippers: a table and a gather function in a file of their own, and a row here */
+	{ metrics_ship_rows, METRICS_SHIP_ROWS, METRICS_SHIP_COLUMNS, metrics_ship_gather },
 };
 const size_t metric_sources_n = ARRAY_LEN(metric_sources);

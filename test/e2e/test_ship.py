@@ -458,3 +458,6 @@ def test_compressed_bodies(server):
         assert rec.headers[0]["Content-Encoding"] == "gzip"
         seen = wait_for(lambda: (s := status(server))["acked"] == 500 and s)
         assert seen["bytes"] < seen["plain_bytes"] / 2
+        text = server.cli("metrics").stdout
+        assert 'zinit_ship_lines_acked_total{sink="rec"} 500' in text or 'zinit_ship_lines_acked{sink="rec"} 500' in text
+        assert 'process="shipper"' in text
