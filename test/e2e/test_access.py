@@ -37,7 +37,7 @@ CLASS = {**dict.fromkeys(READ, "read"), **dict.fromkeys(CONTROL, "control"), **d
 LAST = ("service_delete", "service.delete", "service.remove", "service_forget")
 MORE = {"service.kill": {"signal": "CONT"}, "service_kill": {"signal": "CONT"}, "service.wait": {"state": "running", "timeout_ms": 1},
         "service.preview": {"event": "stop"}, "service_create": {"content": {"exec": SLEEP}}, "subscription.end": {"subscription": 999}, "service.start_all": {"names": "web1"},
-        "service.stop_all": {"names": "web1"}, "service.delete_all": {"names": "nothing*"}}
+        "service.stop_all": {"names": "web1"}, "service.delete_all": {"names": "nothing*"}, "ship.probe": {"sink": "nowhere"}}
 DEFINES = {"service.set", "service.add", "service.create", "service.register", "service.monitor", "service.update"}
 
 

@@ -39,7 +39,13 @@ CALLS = [
     ("service.delete_all", {"names": "new*"}),
 ]
 # Called by tests of their own, or only refused here.
-ELSEWHERE = {"system.shutdown", "system_shutdown", "system.prepare_restart", "system.reboot", "system.upgrade", "system_reboot"}
+ELSEWHERE = {"system.shutdown", "system_shutdown", "system.prepare_restart", "system.reboot", "system.upgrade", "system_reboot", "ship.probe"}
+
+# What a method cannot be called without, the name of a service aside.
+REQUIRED = {
+    "service_create": {"content": {"exec": SLEEP}}, "logs.filter": {"service": "web"}, "subscription.end": {"subscription": 1},
+    "service.preview": {"event": "stop"}, "ship.probe": {"sink": "nowhere"},
+}
 
 
 @pytest.fixture
@@ -237,15 +243,7 @@ def test_a_stranger_may_do_nothing(server):
     calls = []
     for method in methods:
         params = {"name": "web"} if any(p["name"] == "name" for p in method["params"]) else {}
-        if method["name"] == "service_create":
-            params["content"] = {"exec": SLEEP}
-        if method["name"] == "logs.filter":
-            params = {"service": "web"}
-        if method["name"] == "subscription.end":
-            params = {"subscription": 1}
-        if method["name"] == "service.preview":
-            params = {"event": "stop", "name": "web"}
-        calls.append((method["name"], params))
+        calls.append((method["name"], {**params, **REQUIRED.get(method["name"], {})}))
     for (method, _), said in zip(calls, as_nobody(server, calls)):
         assert said.get("code") == -32020, (method, said)
     assert {name: status["pid"] for name, status in server.all().items()} == before

@@ -259,7 +259,7 @@ def test_stats_count_all_descendants(zoo, server):
     assert {child["pid"] for child in children} == alive - {stats["pid"]}
     wait_for(lambda: server.rpc("service.stats", {"name": "burner"})["total"]["cpu_percent"] > 10)
     tree = server.cli("debug-procs", "chain").stdout.splitlines()
-    assert tree[0] == "chain" and {int(line.split()[0]) for line in tree[1:]} == alive
+    assert tree[0] == f"chain (pid={server.pid('chain')})" and {int(line.split()[0]) for line in tree[1:]} == alive
     assert all(str(zoo.path) in line for line in tree[1:])
     row = next(line.split() for line in server.cli("stats").stdout.splitlines() if line.startswith("chain"))
     assert int(row[5]) == total["processes"]
