@@ -57,7 +57,7 @@ static void skip(struct unit *unit, const char *why)
 {
 	char text[160];
 
-	(void)snprintf(text, sizeof(text), "skipped: %s", why);
+	(void)snprintf(text, sizeof(text), "skipped: %.140s", why);
 	diag(DIAG_INFO, "%s: a run is %s", unit->config->name, text);
 	unit_announce(unit, EVENT_SCHEDULE, text);
 }
