@@ -63,6 +63,8 @@ struct log_service {
 	struct list followed; /* in engine->followed while there are any */
 	struct log_msg adopt_msg;
 	struct log_msg remove_msg;
+	log_lost_fn on_lost; /* NULL: nobody is told */
+	void *on_lost_data;
 	uint64_t followers_lost; /* lines that followers were told are gone */
 	uint32_t refs; /* follows and queries beside the engine itself */
 	bool removed;
@@ -72,12 +74,16 @@ struct log_service {
 	int ring_fd;
 	struct list sources;
 	struct list drains;
+	struct log_msg lost_msg; /* to main; under way while lost_told */
+	uint64_t lost_seen;	 /* lines that were lost when it was last looked at */
 	uint64_t seen_seq; /* where the store was when it was last looked at */
 	/* all */
 	_Atomic(struct store_log *) store; /* made by the reader at the first line; NULL: none */
 	_Atomic(struct ring *) ring; /* NULL until the first byte */
 	_Atomic uint32_t followers;
 	_Atomic uint32_t news_slot; /* + 1; 0: nobody is told */
+	_Atomic bool stored; /* opts.store: what is overwritten before it is stored is missed */
+	_Atomic bool lost_told; /* main knows that lines were lost */
 	_Atomic bool wake; /* new lines since the followers looked */
 	char name[];
 };
@@ -147,6 +153,9 @@ void main_service_retired(struct log_msg *msg);
 void incidents_free(struct log_engine *e);
 /** Reader: `slot` has new lines, and the fence after them is done. */
 void news_tell(struct log_engine *e, uint32_t slot);
+
+/** Reader, after a read: tell main if lines were lost. */
+void lost_look(struct log_service *svc);
 
 /** Main: end all questions early; each goes with its last message. */
 void ask_cancel_all(struct log_engine *e);

@@ -271,6 +271,7 @@ int log_service_add(struct log_engine *e, const char *name, const struct log_ser
 		return -ENOMEM;
 	svc->engine = e;
 	svc->opts = *opts;
+	atomic_store(&svc->stored, opts->store);
 	svc->ring_fd = ring_fd;
 	svc->refs = 1;
 	list_init(&svc->follows);
@@ -335,6 +336,7 @@ static void reader_set(struct log_msg *msg)
 	struct store_opts opts = engine_store_opts(&m->opts);
 
 	m->svc->opts = m->opts;
+	atomic_store(&m->svc->stored, m->opts.store);
 	if (r)
 		ring_set(r, &m->opts.ring);
 	if (l)

@@ -138,6 +138,20 @@ struct log_stats {
 };
 void log_service_stats(struct log_service *svc, struct log_stats *out);
 
+/* Lines that nobody will find in the store, ever counted. While nothing is stored, `store` stands where the store stood. */
+struct log_lost {
+	uint64_t rate;	  /* over the rate limit */
+	uint64_t store;	  /* gone from memory before they were stored */
+	int store_error;  /* errno of what keeps, or last kept, the store from its work; 0: it was only too slow */
+};
+void log_service_lost(struct log_service *svc, struct log_lost *out);
+/** Lines were lost. In the loop; not again before log_service_lost_again(). */
+typedef void (*log_lost_fn)(struct log_service *svc, void *data);
+/** Once, before the service has a pipe. */
+void log_service_on_lost(struct log_service *svc, log_lost_fn fn, void *data);
+/** Tell of the next loss. Look at the counts after it: a loss before it is not told. */
+void log_service_lost_again(struct log_service *svc);
+
 /*
  * News for another process, which maps the rings itself: of each service that has a slot, the reader sets the slot's bit
  * when there are new lines, and writes `fd` if `armed` was set; it clears `armed` then. Whoever sleeps sets `armed` and

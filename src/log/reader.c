@@ -280,8 +280,10 @@ static int pull(struct log_source *src, uint32_t *want, struct turn *t)
 		if ((size_t)got < src->pipe_bytes / 4)
 			break;
 	}
-	if (total || ring_head(r) != head)
+	if (total || ring_head(r) != head) {
 		announce(src, store, total, t);
+		lost_look(src->svc);
+	}
 	/* What was read last may still be without lines, and no event would tell that there is room for them. */
 	if (got == -EAGAIN || ring_settle(r) < 0) {
 		hold(src->svc, store, t->now);

@@ -52,6 +52,13 @@ struct unit_incidents {
 	uint32_t unrecorded;          /* since then, of any kind */
 };
 
+/* The lines of a service that were lost, and how far that was told. */
+struct log_drops {
+	struct log_lost told;
+	struct loop_timer *timer; /* NULL until first needed */
+	usec_t pause;		  /* between two events; 0: the next loss is told at once */
+};
+
 /* One service or target. */
 struct unit {
 	struct supervisor *sup;
@@ -67,6 +74,7 @@ struct unit {
 	struct last_run last;
 	struct loop_timer *timer; /* NULL until first needed */
 	struct log_service *log;  /* NULL: nothing of it is logged */
+	struct log_drops drops;
 	uint32_t ring_slot;       /* of the keeper */
 	ts_ns ring_at;            /* wall clock when its ring was made; 0: by an earlier server */
 	struct list pipes;        /* struct run_pipes, oldest first */
@@ -365,6 +373,11 @@ void watches_open(struct unit *unit);
 void watches_close(struct unit *unit);
 /** All units are gone. */
 void watches_fini(struct supervisor *sup);
+
+/* log_drops.c */
+/** Its log was made or taken over: tell of lines that are lost from now on. */
+void log_drops_open(struct unit *unit);
+void log_drops_close(struct unit *unit);
 
 /* filters.c */
 /** Is there no foreign process that matches process_filters (any more: kill_others kills them)? */

@@ -145,8 +145,10 @@ int unit_open_log(struct unit *unit, int kept_ring_fd, uint32_t kept_slot)
 	}
 	if (r == 0)
 		r = log_service_add(sup->log, unit->config->name, &opts, fd, &unit->log);
-	if (r == 0)
+	if (r == 0) {
+		log_drops_open(unit);
 		ship_changed(sup);
+	}
 	if (r < 0) {
 		(void)close(fd);
 		keeper_link_forget(sup->keeper, &unit->ring_slot);

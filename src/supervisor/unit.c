@@ -223,6 +223,7 @@ void unit_free(struct unit *unit)
 	probes_free(unit, core_is_shutting_down(unit->sup->core));
 	stop_free(unit->stop);
 	loop_timer_free(unit->timer);
+	log_drops_close(unit);
 	pipes_fini(unit);
 	unit_close_cgroup(unit, core_is_shutting_down(unit->sup->core));
 	config_free(unit->config);
