@@ -252,10 +252,21 @@ static int more_segments(struct source *s, const struct ring_store *at)
 	return s->next < s->list.n && s->list.list[s->next].no <= at->segment_no;
 }
 
+/*
+ * The segment read last was the open one then, and has been closed since: what was written to it meanwhile comes before
+ * the next one, which the list may have already (it is made before the store says so, and listed after the store was asked).
+ */
+static void finish_segment(struct source *s, const struct ring_store *at)
+{
+	if (s->last_no && s->offset != UINT64_MAX && at->segment_no != UINT64_MAX && at->segment_no > s->last_no)
+		s->next = first_unread(s);
+}
+
 /* A reader for the next segment. Returns 1; 0: the segments are at their end, `at` says where; or negative errno. */
 static int next_segment(struct source *s, struct ring_store *at)
 {
 	*at = store_now(s);
+	finish_segment(s, at);
 	for (;;) {
 		const struct segment *seg;
 		int code;

@@ -113,13 +113,27 @@ static void drop_twins(struct segments *s)
 	s->n = kept;
 }
 
+/* One that was compressed since its name was read is there by its other name. */
+static int stat_segment(int dir_fd, struct segment *s, struct stat *out)
+{
+	char name[SEGMENT_NAME_SIZE];
+
+	segment_name(s, name);
+	if (fstatat(dir_fd, name, out, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	if (errno != ENOENT || s->zipped)
+		return -errno;
+	s->zipped = true;
+	segment_name(s, name);
+	return fstatat(dir_fd, name, out, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+}
+
 static int add_entry(struct segments *s, size_t *cap, int dir_fd, const char *name)
 {
 	struct segment found;
 	struct stat st;
 
-	if (!segment_parse_name(name, &found) || fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    !S_ISREG(st.st_mode))
+	if (!segment_parse_name(name, &found) || stat_segment(dir_fd, &found, &st) < 0 || !S_ISREG(st.st_mode))
 		return 0;
 	if (s->n == *cap) {
 		size_t more = *cap ? *cap * 2 : 16;

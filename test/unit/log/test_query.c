@@ -5,6 +5,8 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "log/segment.h"
+
 #define LINES 30000
 
 static struct query_opts everything = QUERY_OPTS_INIT;
@@ -455,11 +457,86 @@ static void test_place_before_the_oldest_segment(void **state)
 	testing_dir_remove(dir);
 }
 
+#define ROTATED_LINES 200U
+#define ROTATED_AT 100U /* first line of the second segment */
+#define ROTATED_SEEN 50U /* lines that count when the question comes */
+
+/* A store that has made its second segment and not said so yet; it goes on at the tenth line that is read. */
+struct rotation {
+	struct ring *ring;
+	struct ring_store after;
+	struct rig_numbers numbers;
+};
+
+static int rotate_while_read(const struct log_line *line, void *data)
+{
+	struct rotation *r = data;
+
+	if (r->numbers.lines == 10)
+		ring_store_set(r->ring, &r->after);
+	return rig_check_number(line, &r->numbers);
+}
+
+/* Writes the lines [from, to) as segment `no`. Returns how many bytes the first `n` of them are. */
+static uint64_t write_segment(const char *dir, uint64_t no, uint64_t from, uint64_t to, uint64_t n)
+{
+	const struct segment segment = { .ts = (ts_ns)(from + 1) * NSEC_PER_SEC, .no = no };
+	char line[CRI_PREFIX + RIG_LINE_SIZE];
+	char name[SEGMENT_NAME_SIZE];
+	char path[128];
+	uint64_t bytes = 0;
+	int fd;
+
+	segment_name(&segment, name);
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, name);
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	for (uint64_t i = from; i < to; i++) {
+		size_t len = rig_number_line(line + CRI_PREFIX, i);
+
+		cri_prefix(line, (ts_ns)(i + 1) * NSEC_PER_SEC, LOG_STDOUT, false);
+		assert_int_equal(fd_write_all(fd, line, CRI_PREFIX + len), 0);
+		bytes += i - from < n ? CRI_PREFIX + len : 0;
+	}
+	close(fd);
+	return bytes;
+}
+
+/* The segment that was being written is read up to where it counted; it is finished before the next one, which is listed. */
+static void test_rotation_between_listing_and_reading(void **state)
+{
+	const struct ring_opts opts = { .max_bytes = RING_BYTES_MIN };
+	struct ring_store before = { .seq = ROTATED_SEEN, .segment_ts = NSEC_PER_SEC, .segment_no = 1 };
+	struct rotation r = { .after = { .seq = ROTATED_LINES, .segment_no = 2,
+					 .segment_ts = (ts_ns)(ROTATED_AT + 1) * NSEC_PER_SEC } };
+	struct query_source from = { .service = "web" };
+	struct error err;
+	char dir[32];
+	int fd = ring_create("web", &opts);
+
+	(void)state;
+	testing_dir_make(dir);
+	assert_int_equal(ring_open(fd, &opts, &r.ring), 0);
+	before.offset = write_segment(dir, 1, 0, ROTATED_AT, ROTATED_SEEN);
+	r.after.offset = write_segment(dir, 2, ROTATED_AT, ROTATED_LINES, ROTATED_LINES);
+	ring_store_set(r.ring, &before);
+	from.ring = r.ring;
+	from.dir = dir;
+	assert_int_equal(query_run(&from, 1, &everything, rotate_while_read, &r, NULL, &err), 0);
+	assert_int_equal(r.numbers.wrong, 0);
+	assert_int_equal(r.numbers.lost, 0);
+	assert_int_equal(r.numbers.lines, ROTATED_LINES);
+	ring_unref(r.ring);
+	close(fd);
+	testing_dir_remove(dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ring_and_segments_are_one),
 		cmocka_unit_test(test_ask_while_it_moves),
+		cmocka_unit_test(test_rotation_between_listing_and_reading),
 		cmocka_unit_test(test_cancel),
 		cmocka_unit_test(test_filters),
 		cmocka_unit_test(test_runs),
