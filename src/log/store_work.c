@@ -24,65 +24,54 @@ static void *work_main(void *data)
 	return NULL;
 }
 
-/* The worker has ended, or is about to. */
-static void join(struct store *s)
+/* With the lock held: whoever was made last. The caller joins it. Returns false if there is none. */
+static bool take_worker(struct store *s, pthread_t *out)
 {
-	pthread_t worker;
-	bool made;
+	bool made = s->worker_made;
 
-	(void)pthread_mutex_lock(&s->lock);
-	worker = s->worker;
-	made = s->worker_made;
+	*out = s->worker;
 	s->worker_made = false;
-	(void)pthread_mutex_unlock(&s->lock);
-	if (made)
-		(void)pthread_join(worker, NULL);
+	return made;
 }
 
+/*
+ * With the lock held, so that two threads with a job each don't both make a worker and forget one of them. The last worker
+ * has given up the lock for good when `working` is false: it is not waited for.
+ */
 static void start(struct store *s)
 {
 	pthread_t worker;
 	sigset_t all;
 	sigset_t old;
-	int code;
 
-	join(s);
+	if (take_worker(s, &worker))
+		(void)pthread_join(worker, NULL);
 	(void)sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
-	code = pthread_create(&worker, NULL, work_main, s);
+	/* if there is no thread to be had, the next job tries again */
+	s->worker_made = s->working = pthread_create(&s->worker, NULL, work_main, s) == 0;
 	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
-	(void)pthread_mutex_lock(&s->lock);
-	if (code == 0) {
-		s->worker = worker;
-		s->worker_made = true;
-	} else {
-		s->working = false; /* the next job tries again */
-	}
-	(void)pthread_mutex_unlock(&s->lock);
 }
 
 void store_work(struct store *s, struct store_job *job)
 {
-	bool running;
-
 	(void)pthread_mutex_lock(&s->lock);
 	list_append(&s->jobs, &job->node);
-	running = s->working;
-	s->working = true;
-	(void)pthread_mutex_unlock(&s->lock);
-	if (!running)
+	if (!s->working)
 		start(s);
+	(void)pthread_mutex_unlock(&s->lock);
 }
 
 void store_work_end(struct store *s)
 {
-	bool left;
+	pthread_t worker;
+	bool made;
 
 	(void)pthread_mutex_lock(&s->lock);
-	left = !list_empty(&s->jobs) && !s->working;
-	s->working = s->working || left;
-	(void)pthread_mutex_unlock(&s->lock);
-	if (left)
+	if (!list_empty(&s->jobs) && !s->working)
 		start(s);
-	join(s);
+	made = take_worker(s, &worker);
+	(void)pthread_mutex_unlock(&s->lock);
+	if (made)
+		(void)pthread_join(worker, NULL);
 }
