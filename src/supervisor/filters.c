@@ -15,48 +15,63 @@
 
 #define CMDLINE_SIZE 4096
 
-static bool matches(const struct service_config *c, pid_t pid)
+static bool matches(const struct service_config *c, const struct tree_proc *proc)
 {
-	struct tree_proc proc;
 	char cmdline[CMDLINE_SIZE];
 
-	if (tree_read(pid, &proc) < 0 || tree_is_dead(&proc))
-		return false;
-	tree_cmdline(pid, cmdline, sizeof(cmdline));
+	tree_cmdline(proc->pid, cmdline, sizeof(cmdline));
 	for (const char *const *filter = c->process_filters; *filter; filter++) {
-		if (strcasestr(proc.comm, *filter) || strcasestr(cmdline, *filter))
+		if (strcasestr(proc->comm, *filter) || strcasestr(cmdline, *filter))
 			return true;
 	}
 	return false;
 }
 
-/* Ours are not foreign: the server, the keeper, and whatever a service of this server started. */
-static bool is_ours(const struct supervisor *sup, pid_t pid)
+/*
+ * Ours are not foreign: the server, the keeper, their helpers, and whatever another service of this server started, by the
+ * tag that all of it carries. What is left of an earlier run of the service itself is in its way like a stranger.
+ */
+static bool is_ours(const struct unit *unit, const struct tree_proc *proc)
 {
-	if (pid == getpid() || pid == getppid() || pid == 1)
+	const struct supervisor *sup = unit->sup;
+	uint64_t tag;
+
+	if (proc->pid == getpid() || proc->pid == getppid() || proc->pid == 1 || proc->ppid == getpid())
 		return true;
+	tag = tree_read_tag(proc->pid);
 	for (size_t i = 0; i < sup->units_n; i++) {
-		if (sup->units[i] && core_record(sup->core, (uint32_t)i)->pid == pid)
+		const struct unit *other = sup->units[i];
+
+		if (!other)
+			continue;
+		if (core_record(sup->core, (uint32_t)i)->pid == proc->pid)
+			return true;
+		if (other != unit && tag && tag == tree_tag(sup->tag_instance, other->config->name))
 			return true;
 	}
 	return false;
+}
+
+static bool is_in_the_way(const struct unit *unit, pid_t pid, struct tree_proc *out)
+{
+	return tree_read(pid, out) == 0 && !tree_is_dead(out) && matches(unit->config, out) && !is_ours(unit, out);
 }
 
 bool filters_clear(struct unit *unit)
 {
 	DIR *proc = opendir("/proc");
 	const struct dirent *entry;
+	struct tree_proc found;
 	bool clear = true;
 
 	while (proc && (entry = readdir(proc))) {
 		int64_t pid;
 
-		if (parse_int(entry->d_name, 2, INT32_MAX, &pid) < 0 || is_ours(unit->sup, (pid_t)pid) ||
-		    !matches(unit->config, (pid_t)pid))
+		if (parse_int(entry->d_name, 2, INT32_MAX, &pid) < 0 || !is_in_the_way(unit, (pid_t)pid, &found))
 			continue;
 		if (unit->config->kill_others) {
 			diag(DIAG_WARN, "%s: killing process %d, which matches process_filters", unit->config->name, (int)pid);
-			(void)kill((pid_t)pid, SIGKILL);
+			(void)tree_signal(&found, SIGKILL, NULL);
 		} else {
 			clear = false;
 		}

@@ -193,6 +193,7 @@ def test_who_cannot_be_killed_is_named(zoo, server):
     assert time.monotonic() - began < 15
     result = server.cli("stop", "set_user_id")
     assert all(f"pid {pid}" in result.stderr for pid, _ in left)
+    assert server.status("set_user_id")["reason"]["type"] == "stop_timeout"
     server.says("set_user_id", "its stop left processes", str(left[0][0]))
     for pid, _ in left:
         processes.kill(pid)
