@@ -26,6 +26,9 @@ struct log_replay {
 	uint64_t begin; /* at.seq when it went to the disk */
 	uint64_t given; /* lines since then */
 	uint32_t seen;	/* lines of the cursor's own time that were passed over */
+	/* What the ring had overwritten before we came may have been of the same time as the first line that we read: */
+	bool fresh;	/* that line was not read yet */
+	ts_ns torn;	/* its time, of which more lines may be on disk than were counted */
 	struct query_source from;
 	struct source source;
 	char service[];
@@ -116,7 +119,7 @@ static bool is_behind(struct log_replay *r, const struct log_line *line)
 		return false;
 	}
 	r->placed = true;
-	r->exact = r->numbered && r->seen == r->at.same;
+	r->exact = r->numbered && r->seen == r->at.same && !r->fresh && r->at.ts != r->torn;
 	return true;
 }
 
@@ -151,6 +154,7 @@ static int go_to_ring(struct log_replay *r, uint64_t seq, uint64_t missing, stru
 	r->at.seq = seq;
 	if (!missing)
 		return 0;
+	r->fresh = true;
 	*out = (struct log_line){
 		.ts = r->at.ts,
 		.seq = seq - missing,
@@ -213,6 +217,7 @@ void log_replay_set_ring(struct log_replay *r, struct ring *ring)
 		/* nothing was seen yet. There was no ring at that time: it is ours from its first line on; else all that is there */
 		r->at.seq = r->at.ts ? 0 : ring_tail(ring);
 		r->at.ring = ring_id(ring);
+		r->fresh = r->at.seq > 0;
 		if (r->at.ts)
 			return;
 		ring_behind(ring, r->at.seq, &lines, &bytes, &oldest);
@@ -231,6 +236,9 @@ static void advance(struct log_replay *r, const struct log_line *line)
 	r->at.same = line->ts == r->at.ts ? r->at.same + 1 : 1;
 	r->at.ts = line->ts;
 	r->at.seq = line->seq + 1;
+	if (r->fresh)
+		r->torn = line->ts;
+	r->fresh = false;
 }
 
 /* Lines were overwritten before we came. */
@@ -247,6 +255,7 @@ static int give_gap(struct log_replay *r, struct log_line *out)
 		.flags = LINE_LOST | LINE_LOST_OVERWRITTEN,
 	};
 	r->at.seq = tail;
+	r->fresh = true;
 	return 1;
 }
 
