@@ -169,6 +169,16 @@ static void print_past(struct logs *logs, const json_t *line)
 	lines_print(&logs->lines, line, stdout);
 }
 
+/* A server that catches up from disk says with each line where it is: a break in there goes on from that line. */
+static void note_place(struct logs *logs, const json_t *line)
+{
+	const char *service = json_str(line, "service", NULL);
+	json_t *cursor = json_object_get(line, "cursor");
+
+	if (logs->cursors && service && cursor)
+		(void)json_object_set(logs->cursors, service, cursor);
+}
+
 static void follow_got(const json_t *params, void *data)
 {
 	struct logs *logs = data;
@@ -187,6 +197,7 @@ static void follow_got(const json_t *params, void *data)
 			lines_print(&logs->lines, line, stdout);
 		else
 			print_past(logs, line);
+		note_place(logs, line);
 	}
 	if (json_flag(params, "live")) {
 		logs->live = true;

@@ -42,6 +42,8 @@ struct log_line {
 	const char *text;     /* `len` bytes, not NUL-terminated, valid until the callback returns */
 	uint32_t len;
 	uint64_t lost;        /* LINE_LOST: how many lines */
+	uint64_t ring;        /* queries: as log_cursor.ring of the place after this line; 0: not told */
+	uint32_t same;        /* queries: how many lines of exactly this time there were up to this one; 0: not counted */
 	enum log_stream stream;
 	uint16_t flags;       /* LINE_*, without the stream */
 };

@@ -54,8 +54,11 @@ static int fetch_all(struct merge *m, struct error *err)
 /* A place in a segment is found again by its time alone: as if it were of another ring. */
 static void move_cursor(struct source *s)
 {
-	s->cursor.same = s->line.ts == s->cursor.ts ? s->cursor.same + 1 : 1;
-	s->cursor.ts = s->line.ts;
+	/* lines that are gone are told without a place in time */
+	if (s->line.same) {
+		s->cursor.same = s->line.same;
+		s->cursor.ts = s->line.ts;
+	}
 	s->cursor.ring = s->line.seq == LINE_SEQ_NONE || !s->from->ring ? CURSOR_NO_RING : ring_id(s->from->ring);
 	s->cursor.seq = s->line.seq == LINE_SEQ_NONE ? 0 : s->seq;
 }

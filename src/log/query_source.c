@@ -67,8 +67,15 @@ static bool ring_is_enough(const struct source *s)
 
 static void begin_in_ring(struct source *s, uint64_t seq)
 {
+	struct log_cursor at;
+
 	s->in_ring = true;
 	s->seq = MIN(seq, s->end);
+	if (s->from->ring) {
+		ring_cursor(s->from->ring, s->seq, &at);
+		s->place_ts = at.ts;
+		s->place_same = at.same;
+	}
 	auto_close(&s->dir_fd);
 	s->dir_fd = -1;
 }
@@ -152,6 +159,9 @@ int source_init(struct source *s, const struct query_source *from, const struct 
 	int code;
 
 	*s = (struct source){ .from = from, .dir_fd = -1, .stop = opts->stop };
+	s->every = after || opts->limit;
+	if (after)
+		s->cursor = *after; /* as long as nothing was read */
 	if (from->dir && !opts->memory_only)
 		s->dir_fd = open(from->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	code = init_filter(s, opts, err);
@@ -163,7 +173,8 @@ int source_init(struct source *s, const struct query_source *from, const struct 
 		if (!s->buf)
 			return error_set(err, ENOMEM, "out of memory");
 		s->end = ring_head(from->ring);
-		s->cursor.ring = ring_id(from->ring);
+		if (!after)
+			s->cursor.ring = ring_id(from->ring);
 	}
 	if (after && go_after(s, after))
 		return 0;
@@ -195,7 +206,7 @@ static int open_segment(struct source *s, const struct segment *seg, const struc
 {
 	size_t needle_len = 0;
 	/* to count lines, all must be seen */
-	const char *needle = s->skip || s->seeking ? NULL : query_filter_needle(s->filter, &needle_len);
+	const char *needle = s->skip || s->seeking || s->every ? NULL : query_filter_needle(s->filter, &needle_len);
 	uint64_t from = seg->no == s->last_no ? s->offset : 0;
 	uint64_t to = valid_bytes(seg, at);
 	int code = segment_open(s->dir_fd, seg, from, to, needle, needle_len, &s->reader);
@@ -290,6 +301,15 @@ static int next_segment(struct source *s, struct ring_store *at)
 	}
 }
 
+/* Count the line that was just read, before it is known whether it matches. */
+static void count_place(struct source *s)
+{
+	s->place_same = s->line.ts == s->place_ts ? s->place_same + 1 : 1;
+	s->place_ts = s->line.ts;
+	s->line.same = s->place_same;
+	s->line.ring = s->line.seq == LINE_SEQ_NONE ? CURSOR_NO_RING : ring_id(s->from->ring);
+}
+
 /* Is s->line at or before the place to go on from? */
 static bool is_before(struct source *s)
 {
@@ -331,6 +351,7 @@ static int next_of_segments(struct source *s)
 		}
 		if (code == 1) {
 			s->line.service = s->from->service;
+			count_place(s);
 			if (!is_before(s) && query_filter_match(s->filter, &s->line))
 				return 1;
 			continue;
@@ -380,6 +401,7 @@ static int next_of_ring(struct source *s)
 			return 0;
 		s->seq++;
 		s->line.service = s->from->service;
+		count_place(s);
 		if (!is_before(s) && query_filter_match(s->filter, &s->line))
 			return 1;
 	}

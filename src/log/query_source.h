@@ -28,6 +28,9 @@ struct source {
 	bool seeking;     /* lines up to it are passed over: older ones, and ... */
 	ts_ns after_ts;
 	uint32_t after_same; /* ... so many of exactly its time */
+	bool every;       /* all lines are to be seen, so that places are counted right */
+	ts_ns place_ts;   /* of the line seen last, matching or not, ... */
+	uint32_t place_same; /* ... and how many of exactly its time were seen */
 	uint64_t missing; /* lines after it that are in no segment either: to be told */
 	/* ring */
 	bool in_ring;

@@ -32,6 +32,7 @@ struct log_sub {
 	bool paused;
 	bool classic;        /* a line a message, as text; nothing else is told */
 	bool live;           /* what was there is sent, and the client was told so */
+	bool catching_up;    /* what was there comes after places that the client gave: each line says its own */
 };
 
 /* One service of a subscription. */
@@ -155,14 +156,30 @@ static void advance(struct log_cursor *at, const struct log_line *line)
 	at->seq = line->seq + 1;
 }
 
+/* The place after a line of the query. */
+static bool history_place(const struct log_sub *logs, const struct log_line *line, struct log_cursor *out)
+{
+	if (!logs->catching_up || !line->same)
+		return false;
+	*out = (struct log_cursor){ .ring = line->ring, .ts = line->ts, .same = line->same };
+	if (line->ring != CURSOR_NO_RING)
+		out->seq = line->seq + 1;
+	return true;
+}
+
 static void add_line(struct message *m, const struct log_line *line, const char *service)
 {
+	const struct log_cursor *at = m->source ? &m->source->at : NULL;
+	struct log_cursor place;
+
 	if (m->logs->classic) {
 		send_classic(m->logs, line, service);
 		return;
 	}
 	message_open(m, service);
-	log_line_write(line, service, m->source ? &m->source->at : NULL, &m->out);
+	if (!at && history_place(m->logs, line, &place))
+		at = &place;
+	log_line_write(line, service, at, &m->out);
 	m->lines++;
 }
 
@@ -487,6 +504,7 @@ static int begin_at_cursors(struct rpc_call *call, struct log_sub *logs, struct 
 	}
 	opts->after = after;
 	opts->last = QUERY_ALL;
+	logs->catching_up = true;
 	return begin_with_history(call, logs, opts, err);
 }
 

@@ -241,6 +241,18 @@ def test_follower_resumes_past_what_memory_holds(server):
             assert not params.get("lost")
             seen += [int(entry["content"]) for entry in params["lines"]]
     assert seen == list(range(101, 30001))
+    # breaks in the middle of what comes from disk: each line says where to go on
+    cursor, seen = cursors["web"], []
+    while not seen or seen[-1] != 30000:
+        with server.connect(20) as connection:
+            connection.call("logs.follow", {"name": "web", "cursor": cursor})
+            for _ in range(7):
+                lines = connection.notification()["params"]["lines"]
+                if not lines:
+                    break
+                seen += [int(entry["content"]) for entry in lines]
+                cursor = lines[-1]["cursor"]
+    assert seen == list(range(101, 30001))
     query = server.rpc("logs.query", {"name": "web", "cursors": cursors, "limit": 5})
     assert [entry["content"] for entry in query["lines"]] == ["101", "102", "103", "104", "105"]
 

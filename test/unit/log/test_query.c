@@ -349,6 +349,7 @@ static void test_goes_on_after_a_place_in_the_segments(void **state)
 	struct log_service_opts opts = { .store = true, .compress = true, .on_full = LOG_FULL_BLOCK, .max_files = 1000,
 					 .max_size = 100000, .ring = { .max_bytes = RING_BYTES_MIN } };
 	const uint64_t places[] = { 1, 777, 5000, 19000, 19999, 20000 };
+	const char *const pages[] = { NULL, "n " };
 	struct query_opts question = QUERY_OPTS_INIT;
 	struct query_source from = { .service = "web" };
 	struct log_cursor cursors[ARRAY_LEN(places)];
@@ -403,6 +404,26 @@ static void test_goes_on_after_a_place_in_the_segments(void **state)
 		assert_int_equal(n.wrong, 0);
 		assert_int_equal(n.lines, 20000 - places[i]);
 		from.ring = ring;
+	}
+	/* page by page, which end in the middle of lines of one time: each line once, whatever was asked for */
+	for (size_t i = 0; i < ARRAY_LEN(pages); i++) {
+		struct rig_numbers n = { 0 };
+		uint64_t before;
+
+		question = everything;
+		question.limit = 77;
+		question.substring = pages[i];
+		end = (struct log_cursor){ 0 };
+		question.after = &end;
+		do {
+			struct log_cursor next;
+
+			before = n.lines;
+			assert_int_equal(query_run(&from, 1, &question, rig_check_number, &n, &next, &err), 0);
+			end = next;
+		} while (n.lines > before && n.lines <= 20000);
+		assert_int_equal(n.wrong, 0);
+		assert_int_equal(n.lines, 20000);
 	}
 	ring_unref(ring);
 	close(out);
