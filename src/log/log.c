@@ -355,6 +355,12 @@ int log_service_set(struct log_service *svc, const struct log_service_opts *opts
 	return 0;
 }
 
+void log_engine_set_total(struct log_engine *e, uint64_t max_total)
+{
+	if (e->store)
+		store_set_total(e->store, max_total);
+}
+
 struct log_service *log_service_find(struct log_engine *e, const char *name)
 {
 	return map_get(&e->services, name);

@@ -72,6 +72,9 @@ int log_engine_new(struct loop *loop, const struct log_options *opts, struct log
  */
 void log_engine_free(struct log_engine *e, usec_t patience);
 
+/** Another max_total, from now on: what is too much goes when the store next closes a segment. */
+void log_engine_set_total(struct log_engine *e, uint64_t max_total);
+
 /**
  * Add a service. `ring_fd` (from ring_create(), or held by the keeper; owned by the engine from now on) may hold lines.
  * `name` is copied. Returns 0, -EEXIST, -ENOMEM; on failure `ring_fd` is still the caller's.

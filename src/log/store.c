@@ -334,7 +334,7 @@ int store_new(const char *dir, uint64_t max_total, store_progress_fn fn, void *d
 	if (!s)
 		return error_set(err, ENOMEM, "log store: out of memory");
 	s->lock_fd = -1;
-	s->max_total = max_total;
+	atomic_store(&s->max_total, max_total);
 	s->progress = fn;
 	s->data = data;
 	list_init(&s->dirty);
@@ -478,4 +478,9 @@ void store_log_close(struct store_log *l, store_closed_fn fn, void *data)
 	atomic_store(&l->closing, true);
 	enqueue(l, true);
 	(void)pthread_mutex_unlock(&s->lock);
+}
+
+void store_set_total(struct store *s, uint64_t max_total)
+{
+	atomic_store(&s->max_total, max_total);
 }

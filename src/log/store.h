@@ -48,6 +48,9 @@ int store_new(const char *dir, uint64_t max_total, store_progress_fn fn, void *d
  */
 bool store_free(struct store *s, usec_t patience);
 
+/** Another bound on all segments together, from now on. Any thread. */
+void store_set_total(struct store *s, uint64_t max_total);
+
 /** Something that takes long: embedded in the object that it is about. */
 struct store_job {
 	struct list node;

@@ -41,7 +41,7 @@ struct store_log {
 
 struct store {
 	char *dir;
-	uint64_t max_total;
+	_Atomic uint64_t max_total;
 	store_progress_fn progress;
 	void *data;
 	pthread_t thread;

@@ -105,7 +105,7 @@ void store_count_total(struct store *s)
 {
 	int64_t total = 0;
 
-	if (s->counted || !s->max_total)
+	if (s->counted || !atomic_load(&s->max_total))
 		return;
 	s->counted = true;
 	each_service(s, add_bytes, &total);
@@ -131,7 +131,7 @@ static void find_oldest(int dir_fd, const struct segments *list, void *data)
 
 static void keep_total(struct store *s)
 {
-	while (s->max_total && atomic_load(&s->total) > (int64_t)s->max_total) {
+	while (atomic_load(&s->max_total) && atomic_load(&s->total) > (int64_t)atomic_load(&s->max_total)) {
 		struct oldest o = { .dir_fd = -1 };
 
 		each_service(s, find_oldest, &o);

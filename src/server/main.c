@@ -82,6 +82,13 @@ static int become_keeper(int argc, char **argv, struct error *err)
 
 /* --- the brain -------------------------------------------------------------------------------- */
 
+/* What the command line says is stronger. */
+static void set_log_level(const struct brain *b, const struct server_settings *settings)
+{
+	diag_set_level(b->options.log_level ? (enum diag_level)diag_level_from_name(b->options.log_level) :
+					      settings->log_level);
+}
+
 static int load_settings(struct brain *b, struct error *err)
 {
 	AUTO(strbuf_fini) struct strbuf text = STRBUF(ERROR_MSG_MAX);
@@ -102,8 +109,7 @@ static int load_settings(struct brain *b, struct error *err)
 		    b->settings->socket	? b->settings->socket :
 					  b->options.default_socket;
 	b->log_dir = b->settings->log_dir ? b->settings->log_dir : b->options.log_dir;
-	diag_set_level(b->options.log_level ? (enum diag_level)diag_level_from_name(b->options.log_level) :
-					      b->settings->log_level);
+	set_log_level(b, b->settings);
 	return 0;
 }
 
@@ -214,8 +220,8 @@ static int make_supervisor(struct brain *b, struct error *err)
 	return supervisor_new(&options, &b->supervisor, err);
 }
 
-/* A reload reads the rules of [server] allow and the sinks of [[ship]] again; a file that is not valid leaves them as they are. */
-static void reload_rules(struct brain *b)
+/* A reload takes over all settings that the table calls live; a file that is not valid leaves them as they are. */
+static void reload_settings(struct brain *b)
 {
 	AUTO(strbuf_fini) struct strbuf text = STRBUF(DIAG_LINE_MAX);
 	struct server_settings *settings = NULL;
@@ -231,7 +237,8 @@ static void reload_rules(struct brain *b)
 		return;
 	}
 	rpc_server_set(b->rpc, settings);
-	ship_settings(b->supervisor, settings);
+	set_log_level(b, settings);
+	supervisor_settings(b->supervisor, settings);
 	settings_free(b->reloaded);
 	b->reloaded = settings;
 }
@@ -245,7 +252,7 @@ static void on_supervisor_event(struct supervisor_listener *listener)
 	while (supervisor_event_after(b->supervisor, b->seen_event, &event, &lost) == 1) {
 		b->seen_event = event.cursor;
 		if (event.kind == EVENT_RELOAD)
-			reload_rules(b);
+			reload_settings(b);
 	}
 }
 

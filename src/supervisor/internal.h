@@ -114,7 +114,8 @@ struct service_dir {
 struct supervisor {
 	struct loop *loop;
 	struct log_engine *log;
-	const struct server_settings *settings;
+	const struct server_settings *settings; /* of the start */
+	uint64_t shutdown_timeout_ms; /* of the last reload; 0: none */
 	void (*on_done)(int code, void *data);
 	void (*on_hand_over)(bool now, void *data);
 	char *program; /* our own path */

@@ -345,6 +345,7 @@ int supervisor_new(const struct supervisor_options *options, struct supervisor *
 		return error_set(err, ENOMEM, "no memory for the supervisor");
 	sup->loop = options->loop;
 	sup->settings = options->settings;
+	sup->shutdown_timeout_ms = options->settings->shutdown_timeout_ms;
 	sup->log_dir = options->log_dir;
 	sup->on_done = options->on_done;
 	sup->on_incident = options->on_incident;
@@ -671,6 +672,13 @@ int supervisor_reload_service(struct supervisor *sup, const char *name, const st
 	return 0;
 }
 
+void supervisor_settings(struct supervisor *sup, const struct server_settings *settings)
+{
+	sup->shutdown_timeout_ms = settings->shutdown_timeout_ms;
+	log_engine_set_total(sup->log, settings->log_max_total);
+	ship_settings(sup, settings);
+}
+
 int supervisor_shutdown(struct supervisor *sup, const struct actor *by, struct error *err)
 {
 	struct core_event event = { .kind = EV_SHUTDOWN, .id = CORE_NONE, .rule = RULE_ASKED, .uid = by->uid };
@@ -680,8 +688,8 @@ int supervisor_shutdown(struct supervisor *sup, const struct actor *by, struct e
 
 	if (core_is_shutting_down(sup->core))
 		return 0;
-	event.deadline = sup->settings->shutdown_timeout_ms
-				 ? time_add(loop_now(sup->loop), sup->settings->shutdown_timeout_ms * USEC_PER_MSEC)
+	event.deadline = sup->shutdown_timeout_ms
+				 ? time_add(loop_now(sup->loop), sup->shutdown_timeout_ms * USEC_PER_MSEC)
 				 : USEC_NEVER;
 	globals->shutdown_at = event.deadline;
 	for (size_t i = 0; i < sup->units_n; i++) {

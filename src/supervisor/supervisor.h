@@ -231,6 +231,9 @@ const struct supervisor_upgraded *supervisor_upgraded(const struct supervisor *s
 /** Can this program take over from a server that left these? Reads them, changes nothing. Returns 0 or negative errno with `err`. */
 int supervisor_can_take_over(int state_fd, int definitions_fd, struct error *err);
 
+/** The settings were read again: take over those that can change live. They are borrowed until the next call. */
+void supervisor_settings(struct supervisor *sup, const struct server_settings *settings);
+
 /**
  * True when nothing is under way for this service: it is where its last wish leads, or it rests in a state that only an
  * event from outside can change (failed for good, blocked by a dependency that is itself at rest).
