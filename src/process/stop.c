@@ -33,6 +33,7 @@ struct stopper {
 	struct loop *loop;
 	pid_t reaper;
 	struct list stops;
+	struct stop *spare; /* for the time when there is no memory: a stop is what makes room */
 	bool deferred;
 	struct tree_orphans orphans; /* of this round of the loop */
 	usec_t read_in; /* that round */
@@ -98,6 +99,36 @@ static void on_checks_due(struct loop_timer *timer, void *data)
 	run_checks(data);
 }
 
+static void on_timer(struct loop_timer *timer, void *data);
+
+static struct stop *stop_alloc(struct loop *loop)
+{
+	struct stop *stop = calloc(1, sizeof(*stop));
+
+	if (!stop)
+		return NULL;
+	stop->timer = loop_timer_new(loop, on_timer, stop);
+	if (!stop->timer) {
+		free(stop);
+		return NULL;
+	}
+	return stop;
+}
+
+/* A stop, which is the spare one if need be: the next that does not need it makes a new spare. */
+static struct stop *stop_take(struct stopper *s)
+{
+	struct stop *stop = stop_alloc(s->loop);
+
+	if (!stop) {
+		stop = s->spare;
+		s->spare = NULL;
+	} else if (!s->spare) {
+		s->spare = stop_alloc(s->loop);
+	}
+	return stop;
+}
+
 struct stopper *stopper_new(struct loop *loop, pid_t reaper)
 {
 	struct stopper *s = calloc(1, sizeof(*s));
@@ -112,6 +143,7 @@ struct stopper *stopper_new(struct loop *loop, pid_t reaper)
 	}
 	s->reaper = reaper;
 	list_init(&s->stops);
+	s->spare = stop_alloc(loop);
 	return s;
 }
 
@@ -121,6 +153,10 @@ void stopper_free(struct stopper *stopper)
 		return;
 	loop_timer_free(stopper->timer);
 	stopper->timer = NULL;
+	if (stopper->spare)
+		loop_timer_free(stopper->spare->timer);
+	free(stopper->spare);
+	stopper->spare = NULL;
 	stopper->freed = true;
 	if (stopper->checking)
 		return;
@@ -489,16 +525,11 @@ static void on_timer(struct loop_timer *timer, void *data)
 
 struct stop *stop_new(struct stopper *stopper, const struct stop_target *target, stop_fn fn, void *data)
 {
-	struct stop *stop = calloc(1, sizeof(*stop));
+	struct stop *stop = stop_take(stopper);
 	struct tree_list members = { 0 };
 
 	if (!stop)
 		return NULL;
-	stop->timer = loop_timer_new(stopper->loop, on_timer, stop);
-	if (!stop->timer) {
-		free(stop);
-		return NULL;
-	}
 	stop->stopper = stopper;
 	stop->target = *target;
 	stop->look_again = LOOK_AGAIN_FIRST;

@@ -341,7 +341,8 @@ static void disconnect(struct ship_link *l)
 	l->sock = -1;
 	l->state_told = l->settings_told = false;
 	l->sinks_told = 0;
-	memset(l->told, 0, l->told_n * sizeof(*l->told));
+	if (l->told) /* memset(3) takes no null pointer, however short */
+		memset(l->told, 0, l->told_n * sizeof(*l->told));
 	ship_probes_fail(l, "zinit-shipper ended");
 }
 

@@ -74,6 +74,7 @@ def close_all(server, clients):
     wait_for(lambda: server.rpc("system.info")["connections"] <= 2, 10, "their connections are gone")
 
 
+@pytest.mark.memory
 @pytest.mark.parametrize("method, params", [("logs.follow", {"name": "flood"}), ("events.subscribe", {})])
 def test_a_thousand_slow_subscribers(server, method, params):
     many_descriptors(3000)
@@ -97,6 +98,7 @@ def test_a_thousand_slow_subscribers(server, method, params):
     assert held() < MIB
 
 
+@pytest.mark.memory
 def test_answers_that_nobody_takes(server):
     """Each asks for megabytes and reads nothing: over the bound the one that holds most is dropped."""
     many_descriptors(3000)

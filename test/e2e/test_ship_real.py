@@ -103,7 +103,7 @@ def test_the_receiver_goes_and_comes_back(server, sink):
 
 @receivers(lambda c: c.name == "rsyslog")
 def test_syslog_receiver_goes_and_comes_back(server, sink):
-    """Syslog acknowledges nothing: what lay in the connection may be missing. The rest is there, in order, once."""
+    """Syslog acknowledges nothing: what lay in the connection may be missing, or come again. The rest is there, in order."""
     ship(server, sink.kind, sink.endpoint)
     server.add("web", in_halves(server.dir / "gate"), buffer_lines=200000, buffer_bytes="16M")
     server.start()
@@ -113,7 +113,7 @@ def test_syslog_receiver_goes_and_comes_back(server, sink):
     sink.start()
     wait_for(lambda: numbers(sink)["web"][-1:] == [LINES], 60, lambda: status(server))
     found = numbers(sink)["web"]
-    assert found == sorted(found)
+    assert (once := list(dict.fromkeys(found))) == sorted(once)
     print(f"missing after the restart: {LINES - len(set(found))} of {LINES}, twice: {len(found) - len(set(found))}")
 
 

@@ -91,6 +91,7 @@ def footprint(server):
     return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in pids), private
 
 
+@pytest.mark.memory
 @pytest.mark.parametrize("services", [200])
 def test_cycles_leave_nothing(server, services):
     """Acceptance 36: status, restart and rotation, over and over: descriptors and memory are back at the baseline."""
