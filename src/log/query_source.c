@@ -85,12 +85,13 @@ static bool is_stopped(const struct source *s)
 	return s->stop && atomic_load_explicit(s->stop, memory_order_relaxed);
 }
 
-/* Pass over segments whose successor begins before `since`. */
+/* Pass over segments whose successor begins before `since`; not where the clock was put back between the two. */
 static void seek_segment(struct source *s)
 {
 	ts_ns since = MAX(query_filter_since(s->filter), s->seeking ? s->after_ts : 0);
 
-	while (s->next + 1 < s->list.n && s->list.list[s->next + 1].ts < since)
+	while (s->next + 1 < s->list.n && s->list.list[s->next + 1].ts < since &&
+	       s->list.list[s->next + 1].ts >= s->list.list[s->next].ts)
 		s->next++;
 }
 
@@ -318,7 +319,8 @@ static bool is_before(struct source *s)
 	if (s->line.ts < s->after_ts)
 		return true;
 	if (s->line.ts == s->after_ts && s->after_same) {
-		s->after_same--;
+		/* the last of them: what follows comes after it, also if the clock was put back then */
+		s->seeking = --s->after_same > 0;
 		return true;
 	}
 	s->seeking = false;

@@ -498,10 +498,18 @@ static int rotate_while_read(const struct log_line *line, void *data)
 	return rig_check_number(line, &r->numbers);
 }
 
+/* A clock that is put back to the beginning at one line. */
+#define PUT_BACK_AT 1000U
+
+static ts_ns time_of(uint64_t line)
+{
+	return (ts_ns)(line % PUT_BACK_AT + 1) * NSEC_PER_SEC;
+}
+
 /* Writes the lines [from, to) as segment `no`. Returns how many bytes the first `n` of them are. */
 static uint64_t write_segment(const char *dir, uint64_t no, uint64_t from, uint64_t to, uint64_t n)
 {
-	const struct segment segment = { .ts = (ts_ns)(from + 1) * NSEC_PER_SEC, .no = no };
+	const struct segment segment = { .ts = time_of(from), .no = no };
 	char line[CRI_PREFIX + RIG_LINE_SIZE];
 	char name[SEGMENT_NAME_SIZE];
 	char path[128];
@@ -515,7 +523,7 @@ static uint64_t write_segment(const char *dir, uint64_t no, uint64_t from, uint6
 	for (uint64_t i = from; i < to; i++) {
 		size_t len = rig_number_line(line + CRI_PREFIX, i);
 
-		cri_prefix(line, (ts_ns)(i + 1) * NSEC_PER_SEC, LOG_STDOUT, false);
+		cri_prefix(line, time_of(i), LOG_STDOUT, false);
 		assert_int_equal(fd_write_all(fd, line, CRI_PREFIX + len), 0);
 		bytes += i - from < n ? CRI_PREFIX + len : 0;
 	}
@@ -552,12 +560,38 @@ static void test_rotation_between_listing_and_reading(void **state)
 	testing_dir_remove(dir);
 }
 
+/* What comes after a place is found though it has an earlier time, in the same segment and in the next. */
+static void test_place_before_the_clock_was_put_back(void **state)
+{
+	const struct log_cursor place = { .ring = CURSOR_NO_RING, .ts = time_of(900), .same = 1 };
+	struct query_source from = { .service = "web" };
+	struct query_opts question = QUERY_OPTS_INIT;
+	struct error err;
+
+	(void)state;
+	for (uint64_t second = 950; second <= 1050; second += 50) {
+		struct rig_numbers n = { .next = 901 };
+		char dir[32];
+
+		testing_dir_make(dir);
+		from.dir = dir;
+		question.after = &place;
+		(void)write_segment(dir, 1, 500, second, 0);
+		(void)write_segment(dir, 2, second, 1200, 0);
+		assert_int_equal(query_run(&from, 1, &question, rig_check_number, &n, NULL, &err), 0);
+		assert_int_equal(n.wrong, 0);
+		assert_int_equal(n.lines, 1200 - 901);
+		testing_dir_remove(dir);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ring_and_segments_are_one),
 		cmocka_unit_test(test_ask_while_it_moves),
 		cmocka_unit_test(test_rotation_between_listing_and_reading),
+		cmocka_unit_test(test_place_before_the_clock_was_put_back),
 		cmocka_unit_test(test_cancel),
 		cmocka_unit_test(test_filters),
 		cmocka_unit_test(test_runs),
