@@ -26,13 +26,14 @@ struct check {
 	unsigned int failures;
 	bool ready;
 	bool unhealthy;
+	bool failing; /* its newest answer was `failure` */
+	struct probe_result failure;
 };
 
 struct health {
 	struct health_env env;
 	usec_t last_duration;
-	struct probe_result last_failure;
-	const struct check *failing; /* whose failure that was; NULL: none */
+	const struct check *failing; /* of the checks that fail the one that failed last; NULL: none */
 	size_t n;
 	struct check checks[];
 };
@@ -128,15 +129,26 @@ static void begin_live(struct check *c)
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
+static const struct check *any_failing(const struct health *h)
+{
+	for (size_t i = 0; i < h->n; i++) {
+		if (h->checks[i].failing)
+			return &h->checks[i];
+	}
+	return NULL;
+}
+
+/* A success of one check is no news of another, which may be one that says no more. */
 static void remember(struct check *c, const struct probe_result *result)
 {
 	struct health *h = c->health;
 
-	if (result->error != PROBE_OK) {
-		h->last_failure = *result;
+	c->failing = result->error != PROBE_OK;
+	if (c->failing) {
+		c->failure = *result;
 		h->failing = c;
 	} else if (h->failing == c) {
-		h->failing = NULL;
+		h->failing = any_failing(h);
 	}
 }
 
@@ -366,9 +378,11 @@ const char *health_state(const struct health *h)
 	return health_is_ready(h) ? "healthy" : "unknown";
 }
 
-const struct probe_result *health_last_failure(const struct health *h)
+const struct probe_result *health_last_failure(const struct health *h, size_t *out_check)
 {
-	return h->failing ? &h->last_failure : NULL;
+	if (h->failing && out_check)
+		*out_check = (size_t)(h->failing - h->checks);
+	return h->failing ? &h->failing->failure : NULL;
 }
 
 unsigned int health_attempts(const struct health *h)

@@ -87,8 +87,11 @@ void health_told_trouble(struct health *health, size_t check, const struct probe
 bool health_is_ready(const struct health *health);
 /** "unhealthy", else "unknown" (not yet ready), else "healthy". */
 const char *health_state(const struct health *health);
-/** The last failure of a check that has not succeeded since, or NULL. Valid until the loop runs again. */
-const struct probe_result *health_last_failure(const struct health *health);
+/**
+ * The last failure of a check that has not succeeded since, or NULL. Valid until the loop runs again. `out_check`: which
+ * check that is; may be NULL, and is untouched when nothing fails.
+ */
+const struct probe_result *health_last_failure(const struct health *health, size_t *out_check);
 /** Counted failures in a row of the check that has most of them. */
 unsigned int health_attempts(const struct health *health);
 /** The same of one check, and whether it is unhealthy. */

@@ -21,6 +21,8 @@
 #define ADDRESSES_MAX 2
 /* A unix socket whose queue is full says so at once: it is tried again until the time-out. */
 #define FULL_PAUSE (20 * USEC_PER_MSEC)
+/* An address that says nothing so long does not keep the next one from being tried beside it (RFC 8305). */
+#define HEAD_START (250 * USEC_PER_MSEC)
 
 struct address {
 	union {
@@ -32,15 +34,22 @@ struct address {
 	socklen_t len;
 };
 
+/* One address being tried. */
+struct attempt {
+	struct tcp_probe *probe;
+	struct loop_io *io;
+	int fd; /* -1: not under way */
+};
+
 struct tcp_probe {
 	struct probe base;
 	struct loop *loop;
-	struct loop_io *io;
 	struct loop_timer *timer;
-	int fd; /* -1: none under way */
 	usec_t deadline;
 	struct address addresses[ADDRESSES_MAX];
-	size_t n, next;
+	struct attempt attempts[ADDRESSES_MAX]; /* of each address */
+	size_t n, next, under_way;
+	int error; /* of the first address that failed; 0: none */
 	bool settled; /* `result` is the answer, to be told from the loop */
 	struct probe_result result;
 };
@@ -139,19 +148,21 @@ bool probe_tcp_needs_lookup(const char *target)
 
 /* --- the end ---------------------------------------------------------------------------------- */
 
-static void hang_up(struct tcp_probe *p)
+static void hang_up(struct attempt *a)
 {
-	loop_io_free(p->io);
-	p->io = NULL;
-	auto_close(&p->fd);
-	p->fd = -1;
+	a->probe->under_way -= a->io != NULL;
+	loop_io_free(a->io);
+	a->io = NULL;
+	auto_close(&a->fd);
+	a->fd = -1;
 }
 
 static void tcp_cancel(struct probe *probe)
 {
 	struct tcp_probe *p = CONTAINER_OF(probe, struct tcp_probe, base);
 
-	hang_up(p);
+	for (size_t i = 0; i < ADDRESSES_MAX; i++)
+		hang_up(&p->attempts[i]);
 	loop_timer_free(p->timer);
 	free(p);
 }
@@ -195,62 +206,78 @@ static bool is_self(int fd)
 static void on_connected(struct loop_io *io, uint32_t events, void *data);
 
 /* One address. Returns 0 connected, -EINPROGRESS, -EAGAIN (try this one again later), or another negative errno. */
-static int try_one(struct tcp_probe *p, const struct address *address)
+static int try_one(struct attempt *a, const struct address *address)
 {
-	p->fd = socket(address->u.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (p->fd < 0)
+	struct tcp_probe *p = a->probe;
+
+	a->fd = socket(address->u.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (a->fd < 0)
 		return -errno;
-	if (connect(p->fd, &address->u.any, address->len) == 0)
-		return is_self(p->fd) ? -ECONNREFUSED : 0;
+	if (connect(a->fd, &address->u.any, address->len) == 0)
+		return is_self(a->fd) ? -ECONNREFUSED : 0;
 	if (errno != EINPROGRESS)
 		return -errno;
-	p->io = loop_io_new(p->loop, p->fd, EPOLLOUT, on_connected, p);
-	return p->io ? -EINPROGRESS : -ENOMEM;
+	a->io = loop_io_new(p->loop, a->fd, EPOLLOUT, on_connected, a);
+	p->under_way += a->io != NULL;
+	return a->io ? -EINPROGRESS : -ENOMEM;
 }
 
-/* The addresses that are left, until one is under way or all have failed with `error`. Afterwards it may be settled. */
-static void try_rest(struct tcp_probe *p, int error)
+/* What the first address says is the answer: what the others say is often only that there is no IPv6. */
+static void note_error(struct tcp_probe *p, int error)
+{
+	if (!p->error)
+		p->error = error;
+}
+
+/* The addresses that are left, until one is under way or all have failed. Afterwards it may be settled. */
+static void try_rest(struct tcp_probe *p)
 {
 	while (p->next < p->n) {
-		int r = try_one(p, &p->addresses[p->next]);
+		struct attempt *a = &p->attempts[p->next];
+		int r = try_one(a, &p->addresses[p->next]);
 
 		if (r == -EINPROGRESS) {
 			p->next++;
-			loop_timer_arm(p->timer, p->deadline);
+			loop_timer_arm(p->timer, p->next < p->n ? MIN(p->deadline, loop_now(p->loop) + HEAD_START) : p->deadline);
 			return;
 		}
-		hang_up(p);
+		hang_up(a);
 		if (r == -EAGAIN && p->addresses[p->next].u.any.sa_family == AF_UNIX) {
 			loop_timer_arm(p->timer, MIN(p->deadline, loop_now(p->loop) + FULL_PAUSE));
 			return;
 		}
 		p->next++;
 		if (r == 0) {
-			error = 0;
-			break;
+			settle(p, 0);
+			return;
 		}
-		if (!error)
-			error = -r; /* of the first address: what the others say is often only that there is no IPv6 */
+		note_error(p, -r);
 	}
-	settle(p, error);
+	if (p->under_way)
+		loop_timer_arm(p->timer, p->deadline);
+	else
+		settle(p, p->error);
 }
 
 static void on_connected(struct loop_io *io, uint32_t events, void *data)
 {
-	struct tcp_probe *p = data;
+	struct attempt *a = data;
+	struct tcp_probe *p = a->probe;
 	int error = 0;
 	socklen_t len = sizeof(error);
 
 	(void)events;
 	if (getsockopt(loop_io_fd(io), SOL_SOCKET, SO_ERROR, &error, &len) < 0)
 		error = errno;
-	if (!error && is_self(p->fd))
+	if (!error && is_self(a->fd))
 		error = ECONNREFUSED;
-	hang_up(p);
-	if (error)
-		try_rest(p, error);
-	else
+	hang_up(a);
+	if (error) {
+		note_error(p, error);
+		try_rest(p);
+	} else {
 		settle(p, 0);
+	}
 	if (p->settled)
 		answer(p);
 }
@@ -261,7 +288,7 @@ static void on_timer(struct loop_timer *timer, void *data)
 
 	(void)timer;
 	if (!p->settled && loop_now(p->loop) < p->deadline) {
-		try_rest(p, 0);
+		try_rest(p);
 		if (!p->settled)
 			return;
 	} else if (!p->settled) {
@@ -279,7 +306,8 @@ struct probe *probe_tcp(struct loop *loop, const char *target, usec_t timeout, p
 		return NULL;
 	p->base = (struct probe){ .cancel = tcp_cancel, .fn = fn, .data = data };
 	p->loop = loop;
-	p->fd = -1;
+	for (size_t i = 0; i < ADDRESSES_MAX; i++)
+		p->attempts[i] = (struct attempt){ .probe = p, .fd = -1 };
 	p->deadline = time_add(loop_now(loop), timeout);
 	p->timer = loop_timer_new(loop, on_timer, p);
 	n = resolve(target, p->addresses);
@@ -289,7 +317,7 @@ struct probe *probe_tcp(struct loop *loop, const char *target, usec_t timeout, p
 		return NULL;
 	}
 	p->n = (size_t)n;
-	try_rest(p, 0);
+	try_rest(p);
 	/* what is known at once is told from the loop, like everything else */
 	if (p->settled)
 		loop_timer_arm(p->timer, loop_now(loop));

@@ -18,9 +18,9 @@
 	"{\"type\":\"object\",\"required\":[" required "],\"properties\":{" properties "}}"
 #define STATES "\"inactive\",\"blocked\",\"starting\",\"running\",\"stopping\",\"exited\",\"failed\""
 #define ADDITIONS \
-	"\"uptime_ms\":" INT ",\"restart_count\":" INT ",\"last_start\":" INT ",\"last_stop\":" INT ",\"exit_signal\":" INT \
+	"\"uptime_ms\":" INT ",\"ready_duration_us\":" INT ",\"restart_count\":" INT ",\"last_start\":" INT ",\"last_stop\":" INT ",\"exit_signal\":" INT \
 	",\"blocked_by\":" STRS ",\"wish\":{\"enum\":[\"up\",\"down\"]},\"health\":" STR ",\"health_error\":" STR_OR_NULL \
-	",\"health_error_kind\":" STR_OR_NULL ",\"health_output\":" STR_OR_NULL ",\"health_attempts\":" INT \
+	",\"health_error_kind\":" STR_OR_NULL ",\"health_error_value\":" INT ",\"health_output\":" STR_OR_NULL ",\"health_attempts\":" INT \
 	",\"health_duration_us\":" INT ",\"status_text\":" STR_OR_NULL \
 	",\"run\":" INT ",\"schedule\":" STR_OR_NULL ",\"next_run\":" INT ",\"next_start_ms\":" INT ",\"description\":" STR_OR_NULL ",\"class\":{\"enum\":[\"user\",\"system\"]}" \
 	",\"undone\":" STR_OR_NULL ",\"on_trial\":" BOOLEAN ",\"oom_kills\":" INT ",\"log_error\":" STR_OR_NULL ",\"log_dropped\":" INT ",\"oneshot\":" BOOLEAN ",\"path\":" STR_OR_NULL ",\"tags\":" STRS

@@ -203,6 +203,7 @@ static void write_health(const struct supervisor_info *info, struct json_out *ou
 {
 	member_text(out, "health_error", info->health_error);
 	member_text(out, "health_error_kind", info->health_error_name);
+	json_out_member_int(out, "health_error_value", info->health_error_value);
 	member_text(out, "health_output", info->health_output);
 	json_out_member_uint(out, "health_attempts", info->health_attempts);
 	json_out_member_uint(out, "health_duration_us", info->health_duration);
@@ -222,6 +223,14 @@ static void write_log(const struct supervisor *sup, const struct supervisor_info
 	json_out_member_uint(out, "log_dropped", stats.store_dropped);
 }
 
+/* From the spawn to its readiness, of the current or last run; 0: it did not become ready, or has no process. */
+static usec_t ready_duration(const struct service_record *record)
+{
+	if (!record || !record->started_at || record->ready_at < record->started_at)
+		return 0;
+	return record->ready_at - record->started_at;
+}
+
 /* What we add to the reference's members. */
 static void write_additions(const struct supervisor *sup, uint32_t id, const struct supervisor_info *info,
 			    struct json_out *out)
@@ -231,6 +240,7 @@ static void write_additions(const struct supervisor *sup, uint32_t id, const str
 	const struct service_config *config = info->config;
 
 	json_out_member_uint(out, "uptime_ms", info->uptime / USEC_PER_MSEC);
+	json_out_member_uint(out, "ready_duration_us", ready_duration(record));
 	json_out_member_uint(out, "restart_count", record ? record->restarts : 0);
 	json_out_member_int(out, "last_start", info->started_at / 1000000);
 	json_out_member_int(out, "last_stop", info->ended_at / 1000000);

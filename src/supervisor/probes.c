@@ -228,7 +228,7 @@ void probes_start(struct unit *unit, uint64_t run)
 /* Status still says why, when the service is down for it. */
 static void remember_failure(struct probes *p)
 {
-	const struct probe_result *failure = health_last_failure(p->health);
+	const struct probe_result *failure = health_last_failure(p->health, &p->last_check);
 
 	free(STEAL(&p->last));
 	p->last = failure ? malloc(sizeof(*p->last)) : NULL;
@@ -282,12 +282,14 @@ int supervisor_check(const struct supervisor *sup, uint32_t id, size_t check, st
 void probes_info(const struct unit *unit, struct supervisor_info *out)
 {
 	const struct probes *p = unit->probes;
-	const struct probe_result *failure = !p ? NULL : p->health ? health_last_failure(p->health) : p->last;
+	size_t check = p ? p->last_check : 0;
+	const struct probe_result *failure = !p ? NULL : p->health ? health_last_failure(p->health, &check) : p->last;
 
 	out->health = unit->config->health.n ? "unknown" : "none";
 	out->health_error = failure ? failure->text : "";
 	out->health_error_name = failure ? probe_error_name(failure->error) : "";
-	out->health_output = failure && p->output ? p->output : "";
+	out->health_error_value = failure ? failure->value : 0;
+	out->health_output = failure && p->output && p->output_check == check ? p->output : "";
 	out->status_text = p ? p->status_text : "";
 	if (p && p->last)
 		out->health_attempts = p->last_attempts;

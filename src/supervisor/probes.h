@@ -36,7 +36,9 @@ struct probes {
 	struct health *health; /* NULL: no run is being checked */
 	uint32_t swept;        /* exec checks, by index, that found what an earlier server may have left of them */
 	char *output;          /* of the last exec probe that failed; NULL: none */
+	size_t output_check;   /* which check that was of */
 	struct probe_result *last; /* without a health object: the failure that the last run ended with; NULL: none */
+	size_t last_check; /* whose failure that was */
 	unsigned int last_attempts;
 	struct health_counts *counts; /* of each check of the configuration, over runs; NULL: no memory, or none ran yet */
 	size_t counts_n;

@@ -177,6 +177,7 @@ static void answer(struct exec_probe *p, const struct probe_result *result)
 	if (result->error != PROBE_OK) {
 		free(owner->output);
 		owner->output = STEAL(&p->output);
+		owner->output_check = p->check;
 	}
 	p->base.fn(result, p->base.data);
 }

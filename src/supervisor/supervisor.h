@@ -117,6 +117,7 @@ struct supervisor_info {
 	const char *health;       /* "none", "unknown", "healthy", "unhealthy" */
 	const char *health_error; /* text of the last probe error, or "" */
 	const char *health_error_name; /* its kind: "Timeout", "Connect", "NonZeroExit", …, or "" */
+	int health_error_value;        /* of the kinds that have one: errno, HTTP status, exit code, or -signal; else 0 */
 	const char *health_output;     /* what the last exec probe that failed printed at the end, or "" */
 	unsigned int health_attempts;  /* probes that failed in a row */
 	usec_t health_duration;        /* of the last probe; 0: none yet */

@@ -21,6 +21,7 @@
 #include "base/str.h"
 #include "loop/loop.h"
 #include "worker/net.h"
+#include "worker/turns.h"
 
 struct worker {
 	struct loop *loop;
@@ -33,6 +34,9 @@ struct transfer {
 	struct worker *worker;
 	struct prober_question question;
 	CURL *easy;
+	struct turns *turns;
+	usec_t deadline;
+	bool last_round; /* every address had its turn; what is left of the time is for one that is slow */
 	struct curl_slist *headers;
 	struct strbuf body; /* kept only for the regex */
 	size_t body_bytes, header_bytes;
@@ -45,6 +49,8 @@ struct transfer {
 /* Look-ups are asked again after this time: a name that moved must not be found healthy at its old address for long. */
 #define DNS_CACHE_S 10L
 #define REDIRECTS_MAX 5L
+/* Each address of a name is waited for so long, as a part of the time-out. */
+#define TURNS 4
 /* Questions taken in one go before answers are looked at. */
 #define QUESTIONS_MAX 64
 
@@ -66,6 +72,7 @@ static void transfer_free(struct transfer *t)
 		net_remove(t->worker->net, t->easy);
 		curl_easy_cleanup(t->easy);
 	}
+	turns_free(t->turns); /* its callbacks are used by the clean-up */
 	curl_slist_free_all(t->headers);
 	strbuf_fini(&t->body);
 	if (t->has_regex)
@@ -101,7 +108,7 @@ static void judge_http(const struct transfer *t, struct probe_result *out)
 static const struct {
 	CURLcode code;
 	enum probe_error error;
-	int value; /* errno where libcurl does not tell it */
+	int value; /* errno where libcurl does not tell it; 0: this kind has none */
 } codes[] = {
 	{ CURLE_OPERATION_TIMEDOUT, PROBE_TIMEOUT, 0 },
 	{ CURLE_COULDNT_CONNECT, PROBE_CONNECT, ECONNREFUSED },
@@ -123,14 +130,14 @@ static void judge_failure(const struct transfer *t, CURLcode code, struct probe_
 	const char *text = t->text[0] ? t->text : curl_easy_strerror(code);
 	enum probe_error error = PROBE_MALFORMED;
 	long value = 0;
+	long os_error = 0;
 
+	(void)curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_error);
 	for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
 		if (codes[i].code != code)
 			continue;
 		error = codes[i].error;
-		(void)curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &value);
-		if (!value)
-			value = codes[i].value;
+		value = codes[i].value && os_error ? os_error : codes[i].value;
 	}
 	if (error == PROBE_CONNECT)
 		probe_result_set(out, error, (int)value, "connect: %s", strerror((int)value));
@@ -157,12 +164,35 @@ static void judge(struct transfer *t, CURLcode code, struct probe_result *out)
 	}
 }
 
+static void set_time(struct transfer *t, usec_t left)
+{
+	long ms = (long)MAX(left / USEC_PER_MSEC, 1);
+
+	(void)curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, ms);
+	(void)curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS, ms);
+}
+
+/* No address let us in, and to one of them it may have been for want of time: the rest of it is for that. */
+static bool again(struct transfer *t, CURLcode code)
+{
+	usec_t now = loop_now(t->worker->loop);
+
+	if (code != CURLE_COULDNT_CONNECT || t->last_round || !turns_stop(t->turns) || now >= t->deadline)
+		return false;
+	t->last_round = true;
+	net_remove(t->worker->net, t->easy);
+	set_time(t, t->deadline - now);
+	return net_add(t->worker->net, t->easy) == 0;
+}
+
 static void on_done(CURL *easy, CURLcode code, void *data)
 {
 	struct transfer *t = data;
 	struct probe_result result;
 
 	(void)easy;
+	if (again(t, code))
+		return;
 	judge(t, code, &result);
 	send_answer(&t->question, &result);
 	transfer_free(t);
@@ -266,8 +296,11 @@ static int begin(struct transfer *t, char *const *texts, struct probe_result *ou
 	(void)curl_easy_setopt(t->easy, CURLOPT_QUICK_EXIT, 1L);
 	(void)curl_easy_setopt(t->easy, CURLOPT_DNS_CACHE_TIMEOUT, DNS_CACHE_S);
 	(void)curl_easy_setopt(t->easy, CURLOPT_NOPROXY, "*");
-	(void)curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, (long)q->timeout_ms);
-	(void)curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)q->timeout_ms);
+	t->deadline = time_add(loop_now(t->worker->loop), q->timeout_ms * USEC_PER_MSEC);
+	t->turns = turns_new(t->worker->loop, t->easy, q->timeout_ms * USEC_PER_MSEC / TURNS);
+	if (!t->turns)
+		return -1;
+	set_time(t, q->timeout_ms * USEC_PER_MSEC);
 	(void)curl_easy_setopt(t->easy, CURLOPT_WRITEFUNCTION, on_body);
 	(void)curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, t);
 	if (q->kind == PROBER_HTTP)

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Health checks: readiness first, then liveness; every kind of check, against good servers and rude ones."""
 import contextlib
+import errno
 import json
+import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -87,31 +90,68 @@ def test_tcp_by_name_goes_to_the_prober(server):
         server.wait_state("web", "running")
 
 
-@pytest.mark.parametrize(("target", "error"), [
-    ("127.0.0.1:1", "refused"),
-    ("localhost:1", "refused"),
-    ("unix:/nonexistent/socket", "No such file"),
-    ("no-such-host.invalid:80", "resolve"),
+@pytest.mark.parametrize(("target", "error", "kind", "number"), [
+    ("127.0.0.1:1", "refused", "Connect", errno.ECONNREFUSED),
+    ("localhost:1", "refused", "Connect", errno.ECONNREFUSED),
+    ("unix:/nonexistent/socket", "No such file", "Connect", errno.ENOENT),
+    ("no-such-host.invalid:80", "resolve", "NameNotFound", 0),
 ])
-def test_tcp_errors_are_named(server, target, error):
+def test_tcp_errors_are_named(server, target, error, kind, number):
     server.add("web", SLEEP, restart="never", health=health("tcp", target, timeout_ms=3000))
     server.start()
     assert error in never_ready(server)
-    assert failed_by_health(server)["state"]["reason"]["type"] == "health_check_failed"
+    status = failed_by_health(server)
+    assert status["state"]["reason"]["type"] == "health_check_failed"
+    assert (status["health_error_kind"], status["health_error_value"]) == (kind, number)
+
+
+def private_file(target, content, tmp_path):
+    """A command before the server's: to it alone `target` holds `content`."""
+    source = tmp_path / "private"
+    source.write_text(content)
+    prefix = ["unshare", "-m", "sh", "-c", f'mount --bind {source} {target} && exec "$@"', "sh"]
+    if subprocess.run([*prefix, "true"], capture_output=True).returncode:
+        pytest.skip("no mount namespace of our own")
+    return prefix
+
+
+@pytest.mark.parametrize("first", ["refuses", "says nothing"])
+def test_every_address_of_a_name_is_tried(server, tmp_path, first):
+    """Two addresses; only the second one has somebody."""
+    private = private_file("/etc/hosts", "127.0.0.2 two.test\n127.0.0.3 two.test\n", tmp_path)
+    with contextlib.ExitStack() as stack:
+        good = stack.enter_context(socket.create_server(("127.0.0.3", 0)))
+        port = good.getsockname()[1]
+        if first == "says nothing":
+            full_queue(stack, ("127.0.0.2", port))
+        server.add("web", SLEEP, restart="never", health=health("tcp", f"two.test:{port}", timeout_ms=2000))
+        server.start(prefix=private)
+        server.wait_state("web", "running")
+        good.settimeout(5)
+        assert good.accept()[0].getsockname()[0] == "127.0.0.3"
+
+
+@pytest.mark.parametrize("kind", ["address", "name", "http"])
+def test_an_unreachable_address_is_named(server, tmp_path, kind):
+    """A network of its own, in which there is no way to anywhere."""
+    private = ["unshare", "-n", *private_file("/etc/hosts", "192.0.2.1 far.test\n", tmp_path)[1:]]
+    private[1:2] = ["-n", "-m"]
+    check = {"address": ("tcp", "192.0.2.1:80"), "name": ("tcp", "far.test:80"), "http": ("http", "http://192.0.2.1/")}[kind]
+    server.add("web", SLEEP, restart="never", health=health(*check, timeout_ms=5000))
+    server.start(prefix=private)
+    assert "unreachable" in never_ready(server)
+    status = failed_by_health(server)
+    assert (status["health_error_kind"], status["health_error_value"]) == ("Connect", errno.ENETUNREACH)
 
 
 def test_a_name_server_that_never_answers(server, tmp_path):
     """The look-up ends at the time-out, and other checks are asked meanwhile."""
-    resolv = tmp_path / "resolv.conf"
-    resolv.write_text("nameserver 127.0.0.99\noptions timeout:30 attempts:5\n")
+    private = private_file("/etc/resolv.conf", "nameserver 127.0.0.99\noptions timeout:30 attempts:5\n", tmp_path)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mute, rude.Rude(rude.fine) as host:
         try:
             mute.bind(("127.0.0.99", 53))
         except OSError as error:
             pytest.skip(f"no name server of our own: {error}")
-        private = ["unshare", "-m", "sh", "-c", f'mount --bind {resolv} /etc/resolv.conf && exec "$@"', "sh"]
-        if subprocess.run([*private, "true"], capture_output=True).returncode:
-            pytest.skip("no mount namespace of our own")
         server.add("good", SLEEP, health=health("http", f"http://127.0.0.1:{host.port}/", interval_ms=50, retries=50))
         server.add("tcp", SLEEP, restart="never", health=health("tcp", "mute.test:80", timeout_ms=600))
         server.add("http", SLEEP, restart="never", health=health("http", "http://mute.test/", timeout_ms=600))
@@ -125,17 +165,22 @@ def test_a_name_server_that_never_answers(server, tmp_path):
         assert max(gaps) < 0.5 * SLOWNESS
 
 
+def full_queue(stack, address):
+    """A listener whose queue is full drops what comes: nobody answers, nobody refuses. Its port."""
+    listener = stack.enter_context(socket.socket())
+    listener.bind(address)
+    listener.listen(0)
+    for _ in range(4):
+        client = stack.enter_context(socket.socket())
+        client.setblocking(False)
+        client.connect_ex(listener.getsockname())
+    return listener.getsockname()[1]
+
+
 def test_tcp_black_hole_ends_at_the_time_out(server):
-    """A listener whose queue is full drops what comes: nobody answers, nobody refuses."""
     with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(socket.socket())
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        for _ in range(4):
-            client = stack.enter_context(socket.socket())
-            client.setblocking(False)
-            client.connect_ex(listener.getsockname())
-        server.add("web", SLEEP, restart="never", health=health("tcp", f"127.0.0.1:{listener.getsockname()[1]}", timeout_ms=500))
+        port = full_queue(stack, ("127.0.0.1", 0))
+        server.add("web", SLEEP, restart="never", health=health("tcp", f"127.0.0.1:{port}", timeout_ms=500))
         server.start()
         begun = time.monotonic()
         assert "time-out" in never_ready(server)
@@ -147,19 +192,22 @@ def test_tcp_black_hole_ends_at_the_time_out(server):
 # --- http ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("behaviour", "word"), [
-    (rude.silent, "timed out"),
-    (rude.drip, "timed out"),
-    (rude.drip_headers, "timed out"),
-    (rude.endless_headers, "longer than"),
-    (rude.gigabyte, "longer than"),
-    (rude.redirect, "status 302"),
-    (rude.reset, "reset"),
-    (rude.garbage, ""),
-    (rude.hang_up, "Empty reply"),
-    (rude.broken, "status 503"),
-])
-def test_http_of_rude_servers(server, behaviour, word):
+RUDE = [
+    (rude.silent, "timed out", "Timeout", 0),
+    (rude.drip, "timed out", "Timeout", 0),
+    (rude.drip_headers, "timed out", "Timeout", 0),
+    (rude.endless_headers, "longer than", "TooLarge", 0),
+    (rude.gigabyte, "longer than", "TooLarge", 0),
+    (rude.redirect, "status 302", "UnexpectedStatus", 302),
+    (rude.reset, "reset", "Connect", errno.ECONNRESET),
+    (rude.garbage, "", "Malformed", 0),
+    (rude.hang_up, "Empty reply", "Malformed", 0),
+    (rude.broken, "status 503", "UnexpectedStatus", 503),
+]
+
+
+@pytest.mark.parametrize(("behaviour", "word", "kind", "number"), RUDE)
+def test_http_of_rude_servers(server, behaviour, word, kind, number):
     """Each ends with an error of its own, at the time-out at the latest, and the server answers meanwhile."""
     with rude.Rude(behaviour) as host:
         server.add("web", SLEEP, restart="never",
@@ -170,7 +218,45 @@ def test_http_of_rude_servers(server, behaviour, word):
                          time.monotonic() - asked < 0.5 * SLOWNESS and server.status("web").get("health_error"), 5)
         assert word in error
         assert time.monotonic() - begun < 2.5 * SLOWNESS
-        failed_by_health(server)
+        status = failed_by_health(server)
+        assert (status["health_error_kind"], status["health_error_value"]) == (kind, number)
+
+
+def test_the_loop_never_stalls_for_rude_servers(server):
+    """All of them at once, again and again, and an address that says nothing: the server answers all the time."""
+    with contextlib.ExitStack() as stack:
+        hole = full_queue(stack, ("127.0.0.1", 0))
+        server.add("hole", SLEEP, health=health("tcp", f"127.0.0.1:{hole}", timeout_ms=300, retries=1000000))
+        for behaviour, _, _, _ in RUDE:
+            host = stack.enter_context(rude.Rude(behaviour))
+            server.add(behaviour.__name__, SLEEP, health=health("http", f"http://127.0.0.1:{host.port}/", timeout_ms=300,
+                                                                interval_ms=100, retries=1000000))
+        server.start()
+        waits = []
+        with server.connect() as connection:
+            end = time.monotonic() + 2
+            while (asked := time.monotonic()) < end:
+                assert connection.call("system.ping")
+                waits.append(time.monotonic() - asked)
+                assert waits[-1] < 0.5 * SLOWNESS
+        assert sorted(waits)[len(waits) // 2] < 0.02 * SLOWNESS
+        for behaviour, _, kind, number in [*RUDE, (None, None, "Timeout", 0)]:
+            name = behaviour.__name__ if behaviour else "hole"
+            status = wait_for(lambda n=name: (s := server.status(n))["health_error_kind"] and s)
+            assert (status["health_error_kind"], status["health_error_value"]) == (kind, number), name
+
+
+def test_a_gigabyte_costs_no_memory(server):
+    """The body is kept for its regex, and cut at its cap: the worker stays small."""
+    with rude.Rude(rude.gigabyte) as host:
+        server.add("web", SLEEP, health=health("http", f"http://127.0.0.1:{host.port}/", timeout_ms=5000, interval_ms=50,
+                                               body="yyy", retries=1000000))
+        server.start()
+        wait_for(lambda: len(host.asked) > 5)
+        assert server.status("web")["health_error_kind"] == "TooLarge"
+        prober = next(pid for pid in processes.children(server.keeper) if "zinit-prober" in processes.command(pid))
+        peak = re.search(r"VmHWM:\s+(\d+) kB", pathlib.Path(f"/proc/{prober}/status").read_text())
+        assert int(peak[1]) < 64 * 1024 * (4 if SLOWNESS > 1 else 1)
 
 
 def test_redirects_are_followed_only_if_asked_and_not_for_ever(server):
@@ -188,13 +274,32 @@ def test_redirects_are_followed_only_if_asked_and_not_for_ever(server):
     ({"expect_status": 204}, False),
     ({"body": "^heal.h$"}, True),
     ({"body": "sick"}, False),
+    ({"expect_status": "4xx"}, False),
     ({"method": "HEAD"}, True),
+    ({"method": "HEAD", "body": "health"}, False),
 ])
 def test_http_expectations(server, keys, good):
     with rude.Rude(rude.fine) as host:
         server.add("web", SLEEP, restart="never", health=health("http", f"http://127.0.0.1:{host.port}/x", **keys))
         server.start()
         server.wait_state("web", "running" if good else "failed")
+
+
+def test_http_method_and_headers_reach_the_server(server):
+    heard = []
+
+    def listen(conn, stop):
+        heard.append(conn.recv(4096).decode())
+        conn.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    with rude.Rude(listen) as host:
+        server.add("web", SLEEP, health=health("http", f"http://127.0.0.1:{host.port}/a?b=c", method="OPTIONS", expect_status=204,
+                                               headers={"X-Check": "one two", "Host": "shop.example"}))
+        server.start()
+        server.wait_state("web", "running")
+    lines = heard[0].split("\r\n")
+    assert lines[0] == "OPTIONS /a?b=c HTTP/1.1"
+    assert "X-Check: one two" in lines and [x for x in lines if x.startswith("Host:")] == ["Host: shop.example"]
 
 
 def test_tls(server, tmp_path):
@@ -215,7 +320,9 @@ def test_tls(server, tmp_path):
             server.start()
             server.wait_state("lax", "running")
             wait_for(lambda: "certificate" in (server.status("strict").get("health_error") or ""))
+            assert server.status("strict")["health_error_kind"] == "Tls"
             server.wait_state("plain", "failed")
+            assert server.status("plain")["health_error_kind"] == "Tls"
             server.wait_state("strict", "failed")
     finally:
         tls.kill()
@@ -262,6 +369,37 @@ def test_exec_runs_as_the_service_does(server):
                health=health("exec", '[ "$WORD" = yes ] && [ "$(pwd)" = /usr ]'))
     server.start()
     server.wait_state("web", "running")
+
+
+def test_exec_runs_as_the_services_user(server):
+    server.add("web", SLEEP, user="nobody", restart="never", health=health("exec", ["sh", "-c", "echo I am $(id -un); exit 1"]))
+    server.start()
+    assert "I am nobody" in never_ready(server)
+
+
+def test_output_is_shown_beside_the_error_it_belongs_to(server):
+    """The command recovers, another check fails: what the command printed is not that one's."""
+    flag = server.dir / "flag"
+    server.write("web.toml", f"""
+[service]
+exec = "{SLEEP}"
+[[health]]
+type = "exec"
+target = "[ -e {flag} ] || {{ echo not yet; exit 1; }}"
+interval_ms = 50
+retries = 1000000
+[[health]]
+type = "tcp"
+target = "127.0.0.1:1"
+interval_ms = 20000
+retries = 1000000
+""")
+    server.start()
+    wait_for(lambda: server.status("web")["health_output"] == "not yet\n")
+    flag.write_text("")
+    status = wait_for(lambda: (s := server.status("web"))["health_error_kind"] == "Connect" and s)
+    wait_for(lambda: server.status("web")["health_error_kind"] == "Connect" and not server.status("web")["health_output"])
+    assert "refused" in status["health_error"]
 
 
 def test_exec_output_is_in_the_report(server):
@@ -318,8 +456,10 @@ def test_exec_errors(server):
     assert "exited with code 7" in never_ready(server, "code")
     assert "SIGKILL" in never_ready(server, "signal")
     assert "No such file" in never_ready(server, "missing")
-    for name in ("code", "signal", "missing"):
-        failed_by_health(server, name)
+    for name, kind, number in (("code", "NonZeroExit", 7), ("signal", "NonZeroExit", -signal.SIGKILL),
+                               ("missing", "Exec", errno.ENOENT)):
+        status = failed_by_health(server, name)
+        assert (status["health_error_kind"], status["health_error_value"]) == (kind, number)
 
 
 # --- what the service says -----------------------------------------------------------------------
@@ -387,6 +527,64 @@ say("READY=1"); nap(1000)
     server.start()
     server.wait_state("slow", "running")
     server.wait_state("idle", "failed")
+
+
+def test_more_time_is_given_for_the_end_too(server):
+    server.add("web", python("""
+import signal
+def end(*_):
+    for _ in range(5):
+        say("EXTEND_TIMEOUT_USEC=600000"); nap(0.2)
+    say("STATUS=all saved"); os._exit(0)
+signal.signal(signal.SIGTERM, end)
+say("READY=1")
+while True: nap(1000)
+"""), stop_timeout_ms=400, health=health("notify"))
+    server.start()
+    server.wait_state("web", "running")
+    assert server.cli("stop", "web").returncode == 0
+    status = server.status("web")
+    assert (status["status_text"], status["exit_signal"]) == ("all saved", 0)
+
+
+def test_notify_tells_of_reloading_and_stopping_and_no_other_main_process(server):
+    server.add("web", python("""
+sys.stdin = None
+say("READY=1")
+go = sys.argv[1]
+while not os.path.exists(go): nap(0.01)
+child = os.fork()
+if child == 0:
+    nap(1000)
+say("MAINPID=%d" % child)
+say("RELOADING=1\\nMONOTONIC_USEC=1"); say("READY=1"); say("STOPPING=1\\nSTATUS=bye")
+nap(1000)
+""") + [str(server.dir / "go")], health=health("notify"))
+    server.start()
+    server.wait_state("web", "running")
+    pid = server.pid("web")
+    with server.connect() as connection:
+        connection.call("events.subscribe", {"names": "web"})
+        (server.dir / "go").write_text("")
+        causes = []
+        while len(causes) < 2:
+            causes += [e["cause"] for e in connection.notification()["params"]["events"] if e["kind"] == "health"]
+    assert causes == ["reloading", "stopping"]
+    assert server.says("web", "another MAINPID")
+    wait_for(lambda: server.status("web")["status_text"] == "bye")
+    assert server.pid("web") == pid and server.state("web") == "running"
+
+
+def test_watchdog_trigger(server):
+    """It says itself that it is not well: at once, whatever the retries."""
+    server.add("web", python("""
+say("READY=1")
+if os.path.exists(sys.argv[1]): nap(1000)
+open(sys.argv[1], "w").close()
+say("WATCHDOG=trigger"); nap(1000)
+""") + [str(server.dir / "once")], restart_delay_ms=10, health=health("notify", interval_ms=3600000, retries=1000))
+    server.start()
+    wait_for(lambda: server.restarts("web") == 1 and server.state("web") == "running")
 
 
 def test_newline_on_a_descriptor(server):
@@ -532,11 +730,19 @@ def test_ready_too_late(server):
     port = free_port()
     server.add("late", "sleep 5; exec sleep 1000", start_timeout_ms=600, restart="never",
                health=health("tcp", f"127.0.0.1:{port}", interval_ms=10000))
-    server.add("good", f"sleep 0.3; exec socat TCP-LISTEN:{free_port()},bind=127.0.0.1 STDIO", start_timeout_ms=5000)
+    server.add("again", SLEEP, start_timeout_ms=100, restart_delay_ms=10, max_restarts=2,
+               health=health("tcp", f"127.0.0.1:{port}", interval_ms=10000))
+    listening = free_port()
+    server.add("good", f"sleep 0.3; exec socat TCP-LISTEN:{listening},fork,bind=127.0.0.1 EXEC:cat", start_timeout_ms=20000,
+               health=health("tcp", f"127.0.0.1:{listening}", retries=1000))
     server.start()
+    pid = server.wait_pid("late")
     server.wait_state("late", "failed")
     assert server.rpc("service.status_full", {"name": "late"})["state"]["reason"]["type"] == "start_timeout"
+    assert not processes.alive(pid) and server.status("late")["ready_duration_us"] == 0
+    wait_for(lambda: server.state("again") == "failed" and server.restarts("again") == 2)
     server.wait_state("good", "running")
+    assert 300000 <= server.status("good")["ready_duration_us"] <= server.status("good")["uptime_ms"] * 1000 + 999
 
 
 def test_no_probe_of_a_stopped_service(server):
@@ -549,6 +755,24 @@ def test_no_probe_of_a_stopped_service(server):
         n = len(host.asked)
         stays(lambda: len(host.asked) <= n + 1, 0.5)
         assert not server.status("web").get("health_error")
+
+
+@pytest.mark.parametrize("kind", ["http", "exec"])
+def test_an_answer_that_comes_after_the_stop_finds_nobody(server, kind):
+    """A probe is under way when the service is stopped; its failure is no news any more."""
+    mark = f"{server.dir}/late-mark"
+    with rude.Rude(rude.silent) as host:
+        target = {"http": f"http://127.0.0.1:{host.port}/", "exec": ["tail", "-f", "/dev/null", mark]}[kind]
+        server.add("web", SLEEP, restart="always", restart_delay_ms=10,
+                   health=health(kind, target, timeout_ms=500, interval_ms=100, retries=1))
+        server.start()
+        wait_for(lambda: host.asked if kind == "http" else processes.marked(mark.encode()))
+        assert server.cli("stop", "web").returncode == 0
+        with server.connect() as connection:
+            last = connection.call("events.subscribe", {"names": "web"})["cursor"]
+            stays(lambda: server.state("web") in ("inactive", "exited") and not server.status("web")["health_error"], 0.8)
+            assert connection.call("events.subscribe", {"names": "web"})["cursor"] == last
+    assert not processes.marked(mark.encode())
 
 
 def test_a_reload_of_the_checks_keeps_the_process(server):

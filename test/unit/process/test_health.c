@@ -184,7 +184,7 @@ static void test_ready_then_healthy(void **state)
 	ask_and_reply(w, 0, &good);
 	assert_int_equal(w->ready, 1);
 	assert_string_equal(health_state(w->health), "healthy");
-	assert_null(health_last_failure(w->health));
+	assert_null(health_last_failure(w->health, NULL));
 }
 
 /* Many tries in one interval count as one failure: `retries` means intervals. */
@@ -238,9 +238,9 @@ static void test_failures_in_a_row(void **state)
 		ask_and_reply(w, 0, &bad);
 		ask_and_reply(w, 0, &bad);
 		assert_int_equal(health_attempts(w->health), 2);
-		assert_non_null(health_last_failure(w->health));
+		assert_non_null(health_last_failure(w->health, NULL));
 		ask_and_reply(w, 0, &good);
-		assert_null(health_last_failure(w->health));
+		assert_null(health_last_failure(w->health, NULL));
 	}
 	assert_int_equal(w->changes, 0);
 	for (int i = 0; i < 10; i++)
@@ -264,10 +264,32 @@ static void test_all_checks_must_be_ready(void **state)
 	ask_and_reply(w, 1, &bad);
 	assert_int_equal(w->ready, 0);
 	ask_and_reply(w, 0, &good); /* is not asked anew: one answer is no news of another */
-	assert_string_equal(health_last_failure(w->health)->text, bad.text);
+	assert_string_equal(health_last_failure(w->health, NULL)->text, bad.text);
 	ask_and_reply(w, 1, &good);
 	assert_int_equal(w->ready, 1);
-	assert_null(health_last_failure(w->health));
+	assert_null(health_last_failure(w->health, NULL));
+}
+
+/* Two fail, the newer one recovers: the older one's error is the last that is left, though it says no more. */
+static void test_a_success_hides_no_other_failure(void **state)
+{
+	static const struct probe_result other = { .error = PROBE_TIMEOUT, .text = "the descriptor was closed" };
+	struct world *w = *state;
+	struct health_check c[2] = { check_of(10 * MS, 100), check_of(10 * MS, 100) };
+	size_t check = SIZE_MAX;
+
+	c[0].type = HEALTH_TOLD;
+	begin(w, c, 2, false);
+	health_told_trouble(w->health, 0, &other);
+	ask_and_reply(w, 1, &bad);
+	assert_string_equal(health_last_failure(w->health, &check)->text, bad.text);
+	assert_int_equal(check, 1);
+	ask_and_reply(w, 1, &good);
+	assert_non_null(health_last_failure(w->health, NULL));
+	assert_string_equal(health_last_failure(w->health, &check)->text, other.text);
+	assert_int_equal(check, 0);
+	health_told_ready(w->health, 0);
+	assert_null(health_last_failure(w->health, NULL));
 }
 
 static void test_adopted_goes_on_with_liveness(void **state)
@@ -411,7 +433,7 @@ static void test_told_ready(void **state)
 	run_for(w, 20 * MS);
 	assert_int_equal(w->ready + w->changes, 0);
 	health_told_trouble(w->health, 0, &bad);
-	assert_string_equal(health_last_failure(w->health)->text, bad.text);
+	assert_string_equal(health_last_failure(w->health, NULL)->text, bad.text);
 	health_told_ready(w->health, 0);
 	assert_int_equal(w->ready, 1);
 	health_told_ready(w->health, 0);
@@ -475,6 +497,7 @@ int main(void)
 		TEST(test_start_period_before_readiness),
 		TEST(test_failures_in_a_row),
 		TEST(test_all_checks_must_be_ready),
+		TEST(test_a_success_hides_no_other_failure),
 		TEST(test_adopted_goes_on_with_liveness),
 		TEST(test_never_two_at_a_time),
 		TEST(test_may_be_freed_in_its_callbacks),

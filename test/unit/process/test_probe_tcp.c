@@ -141,6 +141,39 @@ static void test_nobody_is_never_somebody(void **state)
 		assert_int_equal(ask(target, USEC_PER_SEC).error, PROBE_CONNECT);
 }
 
+/* 127.0.0.1 says nothing (a full queue drops what comes), ::1 answers: localhost is there. */
+static void test_an_address_that_says_nothing_hides_no_other(void **state)
+{
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	struct sockaddr_in v4;
+	socklen_t len = sizeof(v4);
+	AUTO(auto_close) int other = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char target[64], name[64];
+	int clients[4];
+	int mute = listen_at(AF_INET, target);
+
+	(void)state;
+	assert_int_equal(listen(mute, 0), 0);
+	assert_int_equal(getsockname(mute, (struct sockaddr *)&v4, &len), 0);
+	v6.sin6_port = v4.sin_port;
+	if (other < 0 || bind(other, (struct sockaddr *)&v6, sizeof(v6)) < 0) {
+		(void)close(mute);
+		skip(); /* no IPv6 here, or the port is taken there */
+	}
+	for (size_t i = 0; i < ARRAY_LEN(clients); i++) {
+		clients[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		(void)connect(clients[i], (struct sockaddr *)&v4, sizeof(v4));
+	}
+	(void)snprintf(name, sizeof(name), "localhost%s", strrchr(target, ':'));
+	assert_int_equal(ask(name, 4 * SHORT).error, PROBE_TIMEOUT); /* the other one refuses: that is no answer for all */
+	assert_int_equal(ask(name, 400 * USEC_PER_MSEC).error, PROBE_TIMEOUT);
+	assert_int_equal(listen(other, 8), 0);
+	assert_int_equal(ask(name, 10 * USEC_PER_SEC).error, PROBE_OK);
+	for (size_t i = 0; i < ARRAY_LEN(clients); i++)
+		(void)close(clients[i]);
+	(void)close(mute);
+}
+
 static int listen_local(const char *path, int backlog)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
@@ -235,6 +268,7 @@ int main(void)
 		cmocka_unit_test(test_connects),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_nobody_is_never_somebody),
+		cmocka_unit_test(test_an_address_that_says_nothing_hides_no_other),
 		cmocka_unit_test(test_unix),
 		cmocka_unit_test(test_full_queue_that_empties),
 		cmocka_unit_test(test_cancelled_is_silent),
