@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import random
+import re
 
 import pytest
 from harness.rpc import Rpc, RpcError
@@ -230,7 +231,7 @@ def test_lists_show_what_may_be_read_and_no_more(server):
     for (method, _), said in zip(calls, results_as(server, (1001, 1001, ()), calls)):
         text = json.dumps(said)
         assert "web1" in text or "secret of web1" in text, method
-        assert "db" not in text, (method, said)
+        assert not re.search(r"\bdb\b", text), (method, said)  # a cursor may have these two letters among its digits
     # a plain name that may not be read: refused the same whether there is one or not, however it is given
     hidden = [(method, {key: value}) for method, key in [("service.table", "names"), ("service.list_full", "names"), ("logs.query", "names"),
                                                          ("logs.query", "name"), ("logs.follow", "names"), ("logs.follow", "name"), ("logs.filter", "service"),
