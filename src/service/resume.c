@@ -150,9 +150,14 @@ int core_resume(struct core *core, uint32_t id, const struct core_facts *facts, 
 	case SERVICE_STATE_N:
 		break;
 	}
-	/* the configuration changed, and the wish that follows was not on record yet */
-	if (s->rec.status && s->rec.status != s->policy.status + 1)
+	if (!s->rec.status) {
+		/* the server died while it was loaded: from here on a change of its status is noticed */
+		s->rec.status = (uint8_t)(s->policy.status + 1);
+		core_mark_dirty(core, s);
+	} else if (s->rec.status != s->policy.status + 1) {
+		/* the configuration changed, and the wish that follows was not on record yet */
 		core_status_changed(core, s);
+	}
 	/* what had begun to spread when the server ended may not be on record everywhere: begin again */
 	if (need_active(s))
 		core_queue(core, s, (need_going_down(s) ? TODO_CASCADE : 0) | TODO_CHECK);
