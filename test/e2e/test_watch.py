@@ -25,7 +25,7 @@ def test_each_way_of_changing_it_restarts_once(server, conf):
     server.add("other", SLEEP, watch=[str(server.dir / "other.conf")])
     server.start()
     server.wait_state("app", "running")
-    other = server.pid("other")
+    other = server.wait_pid("other")
     pid = server.pid("app")
 
     conf.write_text("two, in place")
