@@ -102,6 +102,18 @@ static int code_of_answer(const struct cli *cli, const struct zinit_error *err)
 	return EXIT_FAILED;
 }
 
+void ask_add_names(json_t *params, int n, char **names)
+{
+	json_t *list;
+
+	if (n == 0)
+		return;
+	list = json_array();
+	for (int i = 0; i < n; i++)
+		(void)json_array_append_new(list, json_string(names[i]));
+	(void)json_object_set_new(params, "names", list);
+}
+
 int ask_exit_code(const struct cli *cli, const struct zinit_error *err)
 {
 	switch (err->status) {

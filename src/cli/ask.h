@@ -28,6 +28,9 @@ int ask(struct cli *cli, const char *method, json_t *params, enum ask_again agai
 int ask_quietly(struct cli *cli, const char *method, json_t *params, enum ask_again again, json_t **out_result,
 		struct zinit_error *err);
 
+/** Put the names of the command line into `params` as "names"; without any, the server takes all. */
+void ask_add_names(json_t *params, int n, char **names);
+
 /** The exit code that stands for `err`. */
 int ask_exit_code(const struct cli *cli, const struct zinit_error *err);
 /** The server does not know a method of that name (an older one, or the reference). */

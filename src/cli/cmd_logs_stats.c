@@ -66,14 +66,10 @@ static void print_table(const struct cli *cli, const json_t *all)
 int cmd_logs_stats(struct cli *cli, int argc, char **argv)
 {
 	json_t *params = json_object();
-	json_t *names = argc > 0 ? json_array() : NULL;
 	json_t *answer = NULL;
 	int code;
 
-	for (int i = 0; i < argc; i++)
-		(void)json_array_append_new(names, json_string(argv[i]));
-	if (names)
-		(void)json_object_set_new(params, "names", names);
+	ask_add_names(params, argc, argv);
 	code = ask(cli, "logs.stats", params, ASK_AGAIN, &answer);
 	if (code != EXIT_DONE)
 		return code;

@@ -7,14 +7,10 @@
 int cmd_metrics(struct cli *cli, int argc, char **argv)
 {
 	json_t *params = json_pack("{s:b}", "usage", cli->opt.all);
-	json_t *names = argc > 0 ? json_array() : NULL;
 	json_t *answer = NULL;
 	int code;
 
-	for (int i = 0; i < argc; i++)
-		(void)json_array_append_new(names, json_string(argv[i]));
-	if (names)
-		(void)json_object_set_new(params, "names", names);
+	ask_add_names(params, argc, argv);
 	code = ask(cli, "system.metrics", params, ASK_AGAIN, &answer);
 	if (code != EXIT_DONE)
 		return code;
